@@ -1,0 +1,116 @@
+package fault
+
+// The codes, grouped by exit status. A new one needs its words in assets/texts/errors.{en,pl}.json; a test compares.
+const (
+	Internal Code = "E-INTERNAL"
+
+	// 2: wrong usage, wrong passphrase.
+	Usage      Code = "E-USAGE"
+	Passphrase Code = "E-PASSPHRASE"
+	KeyRead    Code = "E-KEY-READ"  // a key file cannot be read as a key of the supported kind
+	Spec       Code = "E-SPEC"      // bundle.yaml, policy or answers file given by the user is not valid
+	Answers    Code = "E-ANSWERS"   // checklist answers missing, incomplete or for something else
+	Exists     Code = "E-EXISTS"    // will not overwrite
+	KeyUnfit   Code = "E-KEY-UNFIT" // a key that may not sign this (not in the policy or root)
+
+	// 3: not authentic or not intact.
+	Format             Code = "E-FORMAT"   // container malformed: tar, zstd, seek table, geometry
+	Limit              Code = "E-LIMIT"    // a limit for untrusted bytes exceeded
+	ManifestInvalid    Code = "E-MANIFEST" // manifest.json breaks the rules
+	Path               Code = "E-PATH"     // unsafe or clashing path
+	Entry              Code = "E-ENTRY"    // link, device, sparse, missing, duplicate or unlisted archive entry
+	Digest             Code = "E-DIGEST"   // bytes differ from their signed digest
+	Schema             Code = "E-SCHEMA"   // a format version this program does not know
+	HashAlg            Code = "E-HASH-ALG" // hash_alg other than sha384
+	SignatureMissing   Code = "E-SIGNATURE-MISSING"
+	SignatureInvalid   Code = "E-SIGNATURE-INVALID"
+	SignatureUntrusted Code = "E-SIGNATURE-UNTRUSTED"
+	SignatureType      Code = "E-SIGNATURE-TYPE"      // genuine signature of something else
+	SignatureThreshold Code = "E-SIGNATURE-THRESHOLD" // fewer trusted signatures than the root asks for
+	TrustNone          Code = "E-TRUST-NONE"
+	TrustInvalid       Code = "E-TRUST-INVALID"
+	TrustFingerprint   Code = "E-TRUST-FINGERPRINT"
+	TrustExpired       Code = "E-TRUST-EXPIRED"
+	KeyWeak            Code = "E-KEY-WEAK"      // low-order or non-canonical public key
+	VersionOlder       Code = "E-VERSION-OLDER" // below the floor
+	VersionReused      Code = "E-VERSION-REUSED"
+	FamilyOther        Code = "E-FAMILY-OTHER"
+	VolumeMissing      Code = "E-VOLUME-MISSING"
+	VolumeDamaged      Code = "E-VOLUME-DAMAGED"
+	VolumeStale        Code = "E-VOLUME-STALE"      // volume of another release or size
+	VolumeIndex        Code = "E-VOLUME-INDEX"      // .volumes.sig missing or wrong
+	InstalledChanged   Code = "E-INSTALLED-CHANGED" // files of an installed version differ, are missing or too many
+
+	// 4: no models here.
+	BundleMissing  Code = "E-BUNDLE-MISSING"
+	VersionUnknown Code = "E-VERSION-UNKNOWN" // no such version installed
+
+	// 5: this machine fits no variant.
+	NoVariant         Code = "E-NO-VARIANT"
+	VariantIneligible Code = "E-VARIANT-INELIGIBLE"
+	VariantUnknown    Code = "E-VARIANT-UNKNOWN"
+
+	// 6: smoke test failed, engine fails.
+	SmokeFailed   Code = "E-SMOKE-FAILED"
+	EngineLibrary Code = "E-ENGINE-LIBRARY" // the library's digest is not one we may load
+	EngineLoad    Code = "E-ENGINE-LOAD"    // the library does not load or is too old
+	EngineNeeded  Code = "E-ENGINE-NEEDED"  // needs the full runtime: operator, type or provider not supported here
+	ModelInvalid  Code = "E-MODEL-INVALID"  // the model file is broken
+	ModelLimit    Code = "E-MODEL-LIMIT"    // time or memory limit hit
+	ModelCrash    Code = "E-MODEL-CRASH"
+	Contract      Code = "E-CONTRACT" // contract and model disagree on names, types, shapes
+	NotRun        Code = "E-NOT-RUN"  // --strict: a variant could not be executed here
+
+	// 7: the gate is closed or policy refuses.
+	NotSignedOff   Code = "E-NOT-SIGNED-OFF"
+	NotLive        Code = "E-NOT-LIVE"    // installed, but the stage is not switched on
+	StageOrder     Code = "E-STAGE-ORDER" // a step of demo, paper, live would be skipped
+	PolicyNone     Code = "E-POLICY-NONE"
+	PolicyInvalid  Code = "E-POLICY-INVALID"
+	PolicyRefuses  Code = "E-POLICY-REFUSES"  // role, person or key not allowed here
+	SignoffInvalid Code = "E-SIGNOFF-INVALID" // a sign-off does not verify or belongs to something else
+	SignoffRefused Code = "E-SIGNOFF-REFUSED" // a person refused to sign
+	LogBroken      Code = "E-LOG-BROKEN"
+	RecordEdited   Code = "E-RECORD-EDITED"
+	MachineOther   Code = "E-MACHINE-OTHER"
+	VersionInUse   Code = "E-VERSION-IN-USE" // remove of the live version or its way back
+	RollbackNone   Code = "E-ROLLBACK-NONE"
+
+	// 8: input/output.
+	IO             Code = "E-IO"
+	Space          Code = "E-SPACE"
+	SourceMissing  Code = "E-SOURCE-MISSING"
+	MediumRemoved  Code = "E-MEDIUM-REMOVED"
+	MediumDamaged  Code = "E-MEDIUM-DAMAGED" // a second read of the same bytes differs: dying stick, not tampering
+	RootReadonly   Code = "E-ROOT-READONLY"
+	RootFilesystem Code = "E-ROOT-FILESYSTEM"
+
+	Locked    Code = "E-LOCKED"    // 9
+	Cancelled Code = "E-CANCELLED" // 130
+)
+
+var exits = map[Code]int{
+	Internal: 1,
+	Usage:    2, Passphrase: 2, KeyRead: 2, Spec: 2, Answers: 2, Exists: 2, KeyUnfit: 2,
+	Format: 3, Limit: 3, ManifestInvalid: 3, Path: 3, Entry: 3, Digest: 3, Schema: 3, HashAlg: 3, SignatureMissing: 3,
+	SignatureInvalid: 3, SignatureUntrusted: 3, SignatureType: 3, SignatureThreshold: 3, TrustNone: 3, TrustInvalid: 3,
+	TrustFingerprint: 3, TrustExpired: 3, KeyWeak: 3, VersionOlder: 3, VersionReused: 3, FamilyOther: 3,
+	VolumeMissing: 3, VolumeDamaged: 3, VolumeStale: 3, VolumeIndex: 3, InstalledChanged: 3,
+	BundleMissing: 4, VersionUnknown: 4,
+	NoVariant: 5, VariantIneligible: 5, VariantUnknown: 5,
+	SmokeFailed: 6, EngineLibrary: 6, EngineLoad: 6, EngineNeeded: 6, ModelInvalid: 6, ModelLimit: 6, ModelCrash: 6,
+	Contract: 6, NotRun: 6,
+	NotSignedOff: 7, NotLive: 7, StageOrder: 7, PolicyNone: 7, PolicyInvalid: 7, PolicyRefuses: 7, SignoffInvalid: 7,
+	SignoffRefused: 7, LogBroken: 7, RecordEdited: 7, MachineOther: 7, VersionInUse: 7, RollbackNone: 7,
+	IO: 8, Space: 8, SourceMissing: 8, MediumRemoved: 8, MediumDamaged: 8, RootReadonly: 8, RootFilesystem: 8,
+	Locked: 9, Cancelled: 130,
+}
+
+// Codes lists every code.
+func Codes() []Code {
+	out := make([]Code, 0, len(exits))
+	for c := range exits {
+		out = append(out, c)
+	}
+	return out
+}
