@@ -117,15 +117,15 @@ type Requires struct {
 	OS           []string     `json:"os,omitempty"`           // GOOS names
 	Arch         []string     `json:"arch,omitempty"`         // GOARCH names
 	CPUFeatures  []string     `json:"cpu_features,omitempty"` // lower case as in /proc/cpuinfo; "a|b" means either
-	MinCores     int          `json:"min_cores,omitempty"`
-	MinMemoryMiB int64        `json:"min_memory_mib,omitempty"`
+	MinCores     int          `json:"min_cores,omitzero"`
+	MinMemoryMiB int64        `json:"min_memory_mib,omitzero"`
 	GPU          *GPURequires `json:"gpu,omitempty"`
 }
 
 // GPURequires is what at least one GPU must have.
 type GPURequires struct {
 	Vendor       string   `json:"vendor"`                   // "nvidia", "amd", "intel" or a PCI vendor id of four hex digits
-	MinMemoryMiB int64    `json:"min_memory_mib,omitempty"` // unknown memory does not satisfy a minimum
+	MinMemoryMiB int64    `json:"min_memory_mib,omitzero"` // unknown memory does not satisfy a minimum
 	DeviceIDs    []string `json:"device_ids,omitempty"`     // PCI device ids, four lower-case hex digits
 }
 
