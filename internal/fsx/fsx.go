@@ -126,7 +126,7 @@ func kindOf(mode fs.FileMode) string {
 }
 
 // CheckNoLinks refuses (E-PATH) a name of which some existing part, the last one included, is a symbolic link or a
-// Windows reparse point. What does not exist yet is no link. "." is always fine.
+// Windows reparse point, or a part before the last is no folder. What does not exist yet is no link. "." is always fine.
 func CheckNoLinks(root *os.Root, name string) error {
 	name = path.Clean(name)
 	if name == "." {
@@ -143,6 +143,8 @@ func CheckNoLinks(root *os.Root, name string) error {
 			return Classify(err, "looking at", p)
 		case fi.Mode()&(fs.ModeSymlink|fs.ModeIrregular) != 0:
 			return fault.New(fault.Path, "%q is a %s; links are not followed here", p, kindOf(fi.Mode())).With("path", p)
+		case i < len(parts)-1 && !fi.IsDir():
+			return fault.New(fault.Path, "%q is a %s, want a folder", p, kindOf(fi.Mode())).With("path", p)
 		}
 	}
 	return nil
