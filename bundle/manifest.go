@@ -2,7 +2,12 @@ package bundle
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // DigestSize is the length of a SHA-384 digest in bytes (FIPS 180-4).
@@ -46,11 +51,16 @@ func ParseDigest(s string) (Digest, error) {
 	return d, nil
 }
 
+// clip shortens a text from outside for a message; %q escapes what is left.
 func clip(s string) string {
-	if len(s) > 120 {
-		return s[:120] + "…"
+	if len(s) <= 120 {
+		return s
 	}
-	return s
+	n := 120
+	for n > 117 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
 }
 
 // Manifest is manifest.json of format 1. Only ParseManifest makes one from bytes; what it returns keeps every rule of
@@ -124,9 +134,9 @@ type Requires struct {
 
 // GPURequires is what at least one GPU must have.
 type GPURequires struct {
-	Vendor       string   `json:"vendor"`                   // "nvidia", "amd", "intel" or a PCI vendor id of four hex digits
+	Vendor       string   `json:"vendor"`                  // "nvidia", "amd", "intel" or a PCI vendor id of four hex digits
 	MinMemoryMiB int64    `json:"min_memory_mib,omitzero"` // unknown memory does not satisfy a minimum
-	DeviceIDs    []string `json:"device_ids,omitempty"`     // PCI device ids, four lower-case hex digits
+	DeviceIDs    []string `json:"device_ids,omitempty"`    // PCI device ids, four lower-case hex digits
 }
 
 // ModelContract says what one model takes and gives, and the cases that prove it.
@@ -176,6 +186,38 @@ type TensorSpec struct {
 type Dim struct {
 	Size int64
 	Name string
+}
+
+// MarshalJSON writes the size as a number or the name as a string.
+func (d Dim) MarshalJSON() ([]byte, error) {
+	if d.Name != "" {
+		return jsontext.AppendQuote(nil, d.Name)
+	}
+	return strconv.AppendInt(nil, d.Size, 10), nil
+}
+
+// UnmarshalJSON accepts a number of at least 0 or a string that is not empty.
+func (d *Dim) UnmarshalJSON(b []byte) error {
+	switch jsontext.Value(b).Kind() {
+	case '"':
+		name, err := jsontext.AppendUnquote(nil, b)
+		if err != nil {
+			return err
+		}
+		if len(name) == 0 {
+			return errors.New("a dimension's name is empty, want a name or a number")
+		}
+		*d = Dim{Name: string(name)}
+		return nil
+	case '0':
+		n, err := strconv.ParseInt(string(b), 10, 64)
+		if err != nil || n < 0 {
+			return fmt.Errorf("dimension %s, want a whole number of at least 0, or a name", clip(string(b)))
+		}
+		*d = Dim{Size: n}
+		return nil
+	}
+	return fmt.Errorf("dimension %s, want a number or a name", clip(string(b)))
 }
 
 // GoldenCase is one recorded input and the output that the model must give.
