@@ -12,15 +12,6 @@ import (
 
 var errDraft = fault.New(fault.Internal, "not written yet")
 
-func ParseManifest(raw []byte) (*Manifest, error)            { return nil, errDraft }
-func (m *Manifest) Artifact(path string) *Artifact           { return nil }
-func (m *Manifest) Variant(id string) *Variant               { return nil }
-func (m *Manifest) VariantPaths(id string) ([]string, error) { return nil, errDraft }
-func (m *Manifest) ModelPath(id string) (string, error)      { return "", errDraft }
-func (m *Manifest) CreatedTime() time.Time                   { return time.Time{} }
-func DiskVersion(v string) string                            { return "" }
-func CompareVersions(a, b string) int                        { return 0 }
-func ValidVersion(v string) error                            { return errDraft }
 
 type Spec struct{}
 

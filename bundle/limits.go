@@ -20,3 +20,15 @@ const (
 	maxText          = 2000      // characters of a free text
 	maxKeyIDBytes    = 256       // bytes of a key id hint
 )
+
+// Limits that only keep absurd values out of arithmetic and of screens.
+const (
+	maxPriority  = 1_000_000
+	maxCores     = 65_536
+	maxMemoryMiB = 1 << 30 // 1 PiB
+	maxLatencyMS = 3_600_000
+	maxTensors   = 1024
+	maxRank      = 32
+	maxElements  = 1 << 40
+	maxList      = 1000
+)

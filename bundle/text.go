@@ -8,7 +8,15 @@ import (
 	"unicode/utf8"
 )
 
-var idPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+var (
+	idPattern        = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+	providerPattern  = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
+	wordPattern      = regexp.MustCompile(`^[a-z0-9_]{1,32}$`)
+	featurePattern   = regexp.MustCompile(`^[a-z0-9_.-]{1,32}(\|[a-z0-9_.-]{1,32}){0,7}$`)
+	pciIDPattern     = regexp.MustCompile(`^[0-9a-f]{4}$`)
+	langPattern      = regexp.MustCompile(`^[a-z]{2,3}(-[a-z0-9]{2,8})*$`)
+	mediaTypePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}$`)
+)
 
 // checkID is the rule of model_family and of every id: it may become part of a file name.
 func checkID(id string) error {
@@ -52,6 +60,14 @@ func checkText(s string) error {
 		if unicode.IsControl(r) || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
 			return fmt.Errorf("holds the control character %U", r)
 		}
+	}
+	return nil
+}
+
+// checkMediaType accepts type/subtype in lower case, without parameters (RFC 6838).
+func checkMediaType(s string) error {
+	if !mediaTypePattern.MatchString(s) {
+		return errors.New("want type/subtype in lower case without parameters")
 	}
 	return nil
 }
