@@ -1,0 +1,121 @@
+package installer
+
+import (
+	"crypto/ed25519"
+	"time"
+
+	"sluice/bundle"
+	"sluice/compliance"
+	"sluice/installer/slot"
+	"sluice/internal/fault"
+)
+
+// FitOptions choose a variant.
+type FitOptions struct {
+	Variant string // empty: the eligible one with the highest priority
+}
+
+// InstallOptions are Install's.
+type InstallOptions struct {
+	Variant  string   // as in FitOptions; no other variant is tried then
+	Also     []string // further folders with volumes
+	Operator string   // who installs; empty: Config.Operator
+}
+
+// Attempt is one variant's smoke test during an installation.
+type Attempt = slot.Attempt
+
+// SignOffOptions are one person's decision about one stage.
+type SignOffOptions struct {
+	Stage    slot.Stage         // paper or live
+	Operator string             // id or name of the person in the site's policy
+	Role     string             // which of the person's roles; empty: the only one that the stage asks for
+	Key      ed25519.PrivateKey // the person's
+	Answers  *compliance.Answers
+	Meaning  compliance.Meaning // empty: approved
+	Refuse   bool               // sign a refusal instead
+	Reason   string             // needed with Refuse
+}
+
+// SignOffResult is where a stage stands after a signature.
+type SignOffResult struct {
+	Complete     bool
+	MissingRoles []string
+	Approved     *Approved // when complete
+	Record       string    // absolute path of the signed record
+	Report       string    // absolute path of the readable report beside it, without extension
+}
+
+// RollbackOptions are a person's decision to return to the version that was live before.
+type RollbackOptions struct {
+	Operator string // id or name of a person in the site's policy
+	Key      ed25519.PrivateKey
+	Reason   string // needed
+}
+
+// VersionInfo is one installed variant.
+type VersionInfo struct {
+	Version        string        `json:"version"`
+	Variant        string        `json:"variant"`
+	Folder         string        `json:"folder"` // absolute
+	ManifestSHA384 bundle.Digest `json:"manifest_sha384,omitzero"`
+	Stages         []slot.Stage  `json:"stages"`            // whose records name it
+	WayBack        bool          `json:"way_back"`          // a rollback returns to it
+	Problem        string        `json:"problem,omitempty"` // why its description cannot be read
+}
+
+// Status is what the window's start screen shows. Reading it verifies nothing but the logs.
+type Status struct {
+	Root        string                     `json:"root"`
+	ModelFamily string                     `json:"model_family,omitempty"`
+	Floor       string                     `json:"floor,omitempty"`
+	Trust       bool                       `json:"trust"`  // a vendor root is placed
+	Policy      bool                       `json:"policy"` // the site has a policy
+	Versions    []VersionInfo              `json:"versions"`
+	Stages      map[slot.Stage]StageStatus `json:"stages"`
+	Waiting     []Waiting                  `json:"waiting"`
+	LastCheck   *LastCheck                 `json:"last_check,omitempty"`
+	Problems    []Problem                  `json:"problems"`
+	Busy        string                     `json:"busy,omitempty"` // who holds the lock
+	Next        []string                   `json:"next"`           // arguments of the next command; <…> stands for what a person fills in
+}
+
+// StageStatus is what a stage runs.
+type StageStatus struct {
+	Version  string `json:"version"`
+	Variant  string `json:"variant"`
+	Engine   string `json:"engine"`
+	Enabled  bool   `json:"enabled"`
+	At       string `json:"at"`
+	Previous string `json:"previous,omitempty"` // version a rollback returns to
+}
+
+// Waiting says whose signatures a stage still needs.
+type Waiting struct {
+	Stage   slot.Stage `json:"stage"`
+	Version string     `json:"version"`
+	Roles   []string   `json:"roles"`
+	People  []string   `json:"people"` // ids of those who could sign
+}
+
+// LastCheck is the last answer of the gate that the log holds.
+type LastCheck struct {
+	Stage slot.Stage `json:"stage"`
+	At    time.Time  `json:"at"`
+	OK    bool       `json:"ok"`
+	Code  fault.Code `json:"code,omitempty"`
+}
+
+// Problem is something that is not as it was left.
+type Problem struct {
+	Code    fault.Code `json:"code"`
+	Message string     `json:"message"`
+}
+
+// LogState is one verified log.
+type LogState struct {
+	Log     string        `json:"log"`
+	Entries int           `json:"entries"`
+	Head    bundle.Digest `json:"head_sha384"`
+	Torn    bool          `json:"torn"` // the next writer completes its last entry
+}

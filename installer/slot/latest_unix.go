@@ -1,0 +1,5 @@
+//go:build !windows
+
+package slot
+
+func (d *Dir) placeLink(target string) error { return d.swapLink(target) }
