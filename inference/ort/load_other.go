@@ -1,0 +1,15 @@
+//go:build !windows && !((linux || darwin) && (amd64 || arm64))
+
+package ort
+
+import (
+	"runtime"
+
+	"sluice/internal/fault"
+)
+
+func call(uintptr, ...uintptr) uintptr { panic("ort: call without a library") }
+
+func open(path string) (uintptr, error) {
+	return 0, fault.New(fault.EngineLoad, "engine library %q: ONNX Runtime is not supported on %s/%s", path, runtime.GOOS, runtime.GOARCH)
+}
