@@ -1,0 +1,1 @@
+BprobabilitiesJÁ¢v?4°=«wä:

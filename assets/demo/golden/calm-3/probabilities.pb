@@ -1,0 +1,1 @@
+BprobabilitiesJ¥Ço?¥2U=L9<

@@ -1,0 +1,1 @@
+BprobabilitiesJƒ‰ø6˜Ø8¿ø?

@@ -1,0 +1,2 @@
+BprobabilitiesJY
+?Á9m;êÎ9

@@ -1,0 +1,1 @@
+BprobabilitiesJ7€£:)Û>v÷Z?

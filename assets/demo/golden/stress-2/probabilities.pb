@@ -1,0 +1,1 @@
+BprobabilitiesJМи>а’С<.wW?

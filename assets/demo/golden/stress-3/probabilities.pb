@@ -1,0 +1,1 @@
+BprobabilitiesJCg€;ÌD=q²r?

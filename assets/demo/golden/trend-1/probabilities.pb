@@ -1,0 +1,1 @@
+BprobabilitiesJV =˜.n?#±ë;

@@ -1,0 +1,1 @@
+BprobabilitiesJ¦_<Å?yÝÛ>
