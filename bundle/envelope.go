@@ -168,7 +168,8 @@ type Envelope struct {
 	Signatures  []Signature
 }
 
-// Signature is one signature of an envelope. The key id is a hint for messages only; verification tries every key.
+// Signature is one signature of an envelope. The key id is a hint: verification tries every key, and an id
+// that is there must be the ID of the key that made the signature.
 type Signature struct {
 	KeyID string
 	Sig   []byte
@@ -316,14 +317,29 @@ func (e *Envelope) signers(keys []PublicKey, verifiers []dsse.Verifier) ([]Publi
 	}
 	var out []PublicKey
 	for _, k := range keys {
-		if slices.ContainsFunc(accepted, func(a dsse.AcceptedKey) bool {
-			pub, ok := a.Public.(ed25519.PublicKey)
-			return ok && bytes.Equal(pub, k.key[:])
-		}) {
+		for _, a := range accepted {
+			if pub, ok := a.Public.(ed25519.PublicKey); !ok || !bytes.Equal(pub, k.key[:]) {
+				continue
+			}
+			if err := e.checkHint(a.Sig.Sig, k); err != nil {
+				return nil, err
+			}
 			out = append(out, k)
 		}
 	}
 	return out, nil
+}
+
+// checkHint refuses a good signature that names another key: a key id proves nothing, but a wrong one shows that
+// somebody edited the file.
+func (e *Envelope) checkHint(sig string, k PublicKey) error {
+	for _, s := range e.Signatures {
+		if base64.StdEncoding.EncodeToString(s.Sig) == sig && s.KeyID != "" && s.KeyID != k.ID() {
+			return fault.New(fault.SignatureInvalid, "the signature by key %s names the key id %q, want %q or none", k.Fingerprint(), clip(s.KeyID), k.ID()).
+				With("key_id", k.ID())
+		}
+	}
+	return nil
 }
 
 // tooFew chooses the words for a refusal: key ids serve here, and nowhere else.

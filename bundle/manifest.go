@@ -108,11 +108,11 @@ const (
 // belong to every variant, listed or not.
 type Variant struct {
 	ID                string   `json:"id"` // [a-z0-9][a-z0-9._-]{0,63}
-	Requires          Requires `json:"requires"`
+	Requires          Requires `json:"requires,omitzero"`
 	Engine            string   `json:"engine"`             // "onnx": any ONNX engine; "onnxruntime"; "reference"
 	ExecutionProvider string   `json:"execution_provider"` // "cpu", "cuda", …
 	Artifacts         []string `json:"artifacts"`
-	Priority          int      `json:"priority"` // higher is tried first; equal ones in manifest order
+	Priority          int      `json:"priority,omitzero"` // higher is tried first; equal ones in manifest order
 }
 
 // Engine names of a variant.
