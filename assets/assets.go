@@ -15,7 +15,7 @@ import (
 //go:embed demo
 var demo embed.FS
 
-//go:embed *.json icon.png icon.svg
+//go:embed checklist.json engines.json icon.png icon.svg
 var single embed.FS
 
 // Demo is the folder of the demo model: bundle.yaml and every file that it names. docs/demo-model.md describes it.

@@ -60,16 +60,16 @@ func (q *Quantized) Probabilities(batch [][Features]float64) [][Regimes]float64 
 func (l *quantLayer) forward(in []float64) []float64 {
 	low, high := 0.0, 0.0 // the range always holds zero
 	for _, v := range in {
-		low, high = min(low, v), max(high, v)
+		low, high = min(low, round32(v)), max(high, round32(v))
 	}
-	scale := (high - low) / 255
+	scale := round32((high - low) / 255) // ONNX divides in float32, which decides ties
 	if scale == 0 {
 		scale = 1
 	}
-	zero := min(max(math.RoundToEven(-low/scale), 0), 255)
+	zero := min(max(math.RoundToEven(round32(-low/scale)), 0), 255)
 	x := make([]int32, len(in))
 	for i, v := range in {
-		x[i] = int32(min(max(math.RoundToEven(v/scale)+zero, 0), 255)) - int32(zero)
+		x[i] = int32(min(max(math.RoundToEven(round32(round32(v)/scale))+zero, 0), 255)) - int32(zero)
 	}
 	out := make([]float64, 0, len(in)/l.in*l.out)
 	for r := 0; r < len(x); r += l.in {
