@@ -13,9 +13,6 @@ import (
 var errDraft = fault.New(fault.Internal, "not written yet")
 
 
-type Spec struct{}
-
-func ParseSpec(raw []byte) (*Spec, error) { return nil, errDraft }
 
 type BuildOptions struct {
 	SpecDir         string

@@ -15,7 +15,7 @@ const (
 	maxDepth         = 32        // nesting of JSON and YAML
 	maxSignatures    = 64        // signatures in one envelope
 	maxKeyFile       = 16 << 10  // bytes of a key file
-	maxSpecSize      = 8 << 20   // bytes of bundle.yaml
+	maxSpecSize      = 4 << 20   // bytes of bundle.yaml
 	maxName          = 128       // bytes of a tensor, dimension or case name
 	maxText          = 2000      // characters of a free text
 	maxKeyIDBytes    = 256       // bytes of a key id hint
