@@ -1,6 +1,14 @@
 // Package audit is the decision log: append-only files of signed, hash-chained lines. It writes entries, settles what a
 // power cut left, names the first entry that does not hold, and reads them for people. It does not decide what is
 // logged, and takes no lock: whoever appends holds the lock of the root.
+//
+// A line is one JSON object as RFC 8785 writes it, ended by a line feed. Its member prev is the SHA-384 of the line before
+// without the line feed; its member sig is the machine key's Ed25519 signature over "sluice-log-v1\x00" and the
+// line without sig. The member log keeps one log's file from standing in for another's.
+//
+// What the chain shows by itself: an entry edited, removed or moved, and lines signed by another key. A log cut short, or
+// replaced by an older copy of itself, is found against a Head kept elsewhere (VerifyOptions). Who reads the
+// machine key can write entries.
 package audit
 
 import (
@@ -50,9 +58,9 @@ type Entry struct {
 	Incident     string            `json:"incident,omitempty"`
 	Code         string            `json:"code,omitempty"`
 	Detail       map[string]any    `json:"detail,omitempty"`
-	Count        int               `json:"count,omitempty"` // further equal refusals; only with EventRepeated
-	Prev         bundle.Digest     `json:"prev"`            // SHA-384 of the line before without its newline; zeros in the first
-	Sig          []byte            `json:"sig"`             // Ed25519, base64
+	Count        int               `json:"count,omitzero"` // further equal refusals; only with EventRepeated
+	Prev         bundle.Digest     `json:"prev"`           // SHA-384 of the line before without its newline; zeros in the first
+	Sig          []byte            `json:"sig"`            // Ed25519, base64
 }
 
 // Head pins a log's state: how many entries it has and the SHA-384 of the last line without its newline.
