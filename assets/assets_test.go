@@ -24,7 +24,7 @@ func TestDemoSpecNamesEveryFileOfTheDemo(t *testing.T) {
 			return err
 		}
 		size += i.Size()
-		if path != "bundle.yaml" && path != "README.md" && !bytes.Contains(spec, []byte("source: "+path+",")) {
+		if path != "bundle.yaml" && path != "README.md" && !bytes.Contains(spec, []byte("artifacts/"+path)) {
 			t.Errorf("bundle.yaml does not name %s", path)
 		}
 		return nil

@@ -92,9 +92,6 @@ const (
 	tradingReport  = "reports/sanity-trading.json"
 )
 
-// artifact is one file of the bundle, in the bundle's order.
-type artifact struct{ Path, Role, Media string }
-
 // golden is one case and where its files lie.
 type golden struct{ Name, In, Out string }
 
@@ -115,14 +112,8 @@ func (d *Demo) Files() (map[string][]byte, error) {
 		int8Model:  d.Quantized.ONNX(),
 		treesModel: d.Forecaster.ONNX(),
 	}
-	artifacts := []artifact{
-		{fp32Model, "weights", "application/onnx"}, {int8Model, "weights", "application/onnx"}, {treesModel, "weights", "application/onnx"},
-		{schemaFile, "metadata", "application/json"}, {cardFile, "metadata", "text/markdown"},
-		{accuracyReport, "report", "application/json"}, {driftReport, "report", "application/json"}, {tradingReport, "report", "application/json"},
-	}
 	add := func(name string, content []byte) string {
 		files[name] = content
-		artifacts = append(artifacts, artifact{name, "golden", "application/x-protobuf"})
 		return name
 	}
 	var main, companion []golden
@@ -144,7 +135,7 @@ func (d *Demo) Files() (map[string][]byte, error) {
 		files[name] = append(b, '\n')
 	}
 	facts := map[string]any{
-		"Demo": d, "Seed": Seed, "Digest": fmt.Sprintf("%x", d.Data.Digest()), "Artifacts": artifacts, "Figures": d.figures(),
+		"Demo": d, "Seed": Seed, "Digest": fmt.Sprintf("%x", d.Data.Digest()), "Figures": d.figures(),
 		"Regime": main, "Volatility": companion, "Inputs": Features, "Window": Window, "Horizon": horizon, "Classes": Regimes,
 		"FP32": fp32Model, "INT8": int8Model, "Trees": treesModel, "Schema": schemaFile, "Card": cardFile,
 		"FP32Abs": fp32Abs, "FP32Rel": fp32Rel, "INT8Abs": int8Abs, "CUDAAbs": cudaAbs, "TreesAbs": treesAbs, "TreesRel": treesRel,
