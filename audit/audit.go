@@ -60,7 +60,7 @@ type Entry struct {
 	Detail       map[string]any    `json:"detail,omitempty"`
 	Count        int               `json:"count,omitzero"` // further equal refusals; only with EventRepeated
 	Prev         bundle.Digest     `json:"prev"`           // SHA-384 of the line before without its newline; zeros in the first
-	Sig          []byte            `json:"sig"`            // Ed25519, base64
+	Sig          []byte            `json:"sig,omitzero"`   // Ed25519, base64; never absent in a log
 }
 
 // Head pins a log's state: how many entries it has and the SHA-384 of the last line without its newline.
