@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"sluice/assets"
+	"sluice/internal/fault"
+)
+
+var update = flag.Bool("update", false, "write the generated pages of docs/ anew")
+
+// generated compares a page of docs/ with what the program says, or writes it with -update.
+func generated(t *testing.T, name, text string) {
+	t.Helper()
+	path := filepath.Join("..", "docs", filepath.FromSlash(name))
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	have, err := os.ReadFile(path)
+	if err != nil || string(have) != text {
+		t.Fatalf("docs/%s is not what the program says (%v): run go test ./cli -run TestGenerated -update", name, err)
+	}
+}
+
+func TestGeneratedErrorPages(t *testing.T) {
+	codes := fault.Codes()
+	slices.SortFunc(codes, func(a, b fault.Code) int {
+		if a.Exit() != b.Exit() {
+			return a.Exit() - b.Exit()
+		}
+		return strings.Compare(string(a), string(b))
+	})
+	for _, page := range []struct {
+		lang                                assets.Lang
+		file, title, lead, exit, mean, todo string
+	}{
+		{assets.English, "errors.md", "Errors", "Every refusal has a stable code. A code never changes its meaning. The incident (7 characters, the last one a check digit) stands in the log, on the screen and in the JSON alike, to be read out on the phone.", "Exit status", "What it means", "What to do"},
+		{assets.Polish, "pl/errors.md", "Błędy", "Każda odmowa ma stały kod. Kod nigdy nie zmienia znaczenia. Numer zdarzenia (7 znaków, ostatni jest kontrolny) jest taki sam w dzienniku, na ekranie i w JSON; można go podać przez telefon.", "Kod wyjścia", "Co to znaczy", "Co zrobić"},
+	} {
+		var b strings.Builder
+		fmt.Fprintf(&b, "# %s\n\n%s\n", page.title, page.lead)
+		last := -1
+		for _, c := range codes {
+			e := page.lang.Error(string(c))
+			if c.Exit() != last {
+				last = c.Exit()
+				fmt.Fprintf(&b, "\n## %s %d\n", page.exit, last)
+			}
+			fmt.Fprintf(&b, "\n### %s\n\n**%s.**", c, e.Title)
+			if e.With != "" {
+				fmt.Fprintf(&b, " (%s.)", e.With)
+			}
+			fmt.Fprintf(&b, "\n\n%s: %s\n\n%s: %s\n", page.mean, e.Meaning, page.todo, e.Remedy)
+		}
+		generated(t, page.file, b.String())
+	}
+}
+
+// keyCall matches the calls that take a constant key.
+var keyCall = regexp.MustCompile(`(?:\.t|\.say|\.Count|\.Text|\.count)\("([a-z][a-z0-9.-]+)"`)
+
+func quiet() *app {
+	env := Env{Stdout: io.Discard, Stderr: io.Discard, Getenv: func(string) string { return "" }, Now: time.Now, Rand: bytes.NewReader(nil)}
+	a := &app{env: env, lang: assets.English}
+	a.out = &output{app: a, w: env.Stdout, errw: env.Stderr}
+	return a
+}
+
+// TestGeneratedVerbPage writes the table of verbs and flags from the program itself.
+func TestGeneratedVerbPage(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("# Verbs and flags\n\nMade from the program. What the results look like and what the exit statuses mean is in [commands.md](commands.md).\n")
+	top := quiet().commands()
+	b.WriteString("\n## Common flags\n\n```\n" + strings.TrimRight(top.PersistentFlags().FlagUsages(), "\n") + "\n```\n")
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		if c != top && !c.HasSubCommands() && !c.Hidden {
+			fmt.Fprintf(&b, "\n## %s\n\n%s\n\n```\n%s\n", strings.TrimPrefix(c.CommandPath(), "sluice "), firstOf(c.Long, c.Short), c.UseLine())
+			flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+			c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+				if f.Name != "help" {
+					flags.AddFlag(f)
+				}
+			})
+			if u := strings.TrimRight(flags.FlagUsages(), "\n"); u != "" {
+				b.WriteString(u + "\n")
+			}
+			b.WriteString("```\n")
+			if c.Example != "" {
+				b.WriteString("\n```\n" + strings.TrimRight(c.Example, "\n") + "\n```\n")
+			}
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(top)
+	generated(t, "verbs.md", b.String())
+}
+
+func firstOf(s ...string) string {
+	for _, v := range s {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// TestWordsComplete finds codes and messages that one language lacks, and messages that differ in their places.
+func TestWordsComplete(t *testing.T) {
+	for _, c := range fault.Codes() {
+		for _, l := range []assets.Lang{assets.English, assets.Polish} {
+			e := l.Error(string(c))
+			if c != fault.Internal && e == l.Error(string(fault.Internal)) {
+				t.Errorf("%s has no words in %s", c, l)
+			}
+			if e.Title == "" || e.Meaning == "" || e.Remedy == "" {
+				t.Errorf("%s in %s: title, meaning or remedy is empty", c, l)
+			}
+		}
+	}
+	en, pl := assets.English.Keys(), assets.Polish.Keys()
+	slices.Sort(en)
+	slices.Sort(pl)
+	for _, k := range en {
+		if !assets.Polish.Has(k) {
+			t.Errorf("message %q is missing in Polish", k)
+		}
+	}
+	for _, k := range pl {
+		if !assets.English.Has(k) {
+			t.Errorf("message %q is missing in English", k)
+		}
+	}
+}
+
+// TestWordsUsed finds keys in the source that the catalogue lacks, and catalogue keys that no source uses.
+func TestWordsUsed(t *testing.T) {
+	used := map[string]bool{}
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no source found", err)
+	}
+	var all string
+	for _, f := range files {
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(f, "_test.go") {
+			all += string(raw)
+		}
+	}
+	for _, m := range keyCall.FindAllStringSubmatch(all, -1) {
+		used[m[1]] = true
+		if !assets.English.Has(m[1]) {
+			t.Errorf("source uses message %q, which the catalogue lacks", m[1])
+		}
+	}
+	for _, k := range assets.English.Keys() {
+		prefix, _, _ := strings.Cut(k, ".")
+		switch prefix {
+		case "verb", "step", "role", "stage", "status", "reason", "answer": // looked up by a name made at run time
+			continue
+		}
+		if !used[k] {
+			t.Errorf("message %q is used nowhere", k)
+		}
+	}
+}

@@ -1,0 +1,247 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os/user"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"sluice/bundle"
+	"sluice/inference"
+	"sluice/installer"
+	"sluice/installer/slot"
+)
+
+func (a *app) installVerbs() []*cobra.Command {
+	var o installer.InstallOptions
+	install := a.verb("install FILE", "install", cobra.ExactArgs(1), func(f *pflag.FlagSet) {
+		f.StringVar(&o.Variant, "variant", "", a.t("flag.variant"))
+		f.StringArrayVar(&o.Also, "also", nil, a.t("flag.also"))
+		f.StringVar(&o.Operator, "operator", "", a.t("flag.operator"))
+	}, func(ctx context.Context, args []string) (result, error) {
+		if o.Operator == "" {
+			o.Operator = account()
+		}
+		in, err := a.installer(o.Operator)
+		if err != nil {
+			return nil, err
+		}
+		tested, attempts, err := in.Install(ctx, args[0], o)
+		if err != nil {
+			return nil, withAttempts(err, attempts)
+		}
+		return a.installed(in, tested, attempts), nil
+	})
+
+	var version, variant string
+	smoke := a.verb("smoke [--version V] [--variant ID]", "smoke", cobra.NoArgs, func(f *pflag.FlagSet) {
+		f.StringVar(&version, "version", "", a.t("flag.version"))
+		f.StringVar(&variant, "variant", "", a.t("flag.variant"))
+	}, func(ctx context.Context, _ []string) (result, error) {
+		in, err := a.installer(account())
+		if err != nil {
+			return nil, err
+		}
+		tested, err := in.SmokeAgain(ctx, version, variant)
+		if err != nil {
+			return nil, err
+		}
+		return a.installed(in, tested, nil), nil
+	})
+
+	versions := a.verb("versions", "versions", cobra.NoArgs, nil, func(ctx context.Context, _ []string) (result, error) {
+		in, err := a.installer("")
+		if err != nil {
+			return nil, err
+		}
+		v, err := in.Versions()
+		if err != nil {
+			return nil, err
+		}
+		return &versionsResult{Versions: v}, nil
+	})
+	remove := a.verb("remove VERSION", "remove", cobra.ExactArgs(1), nil, func(ctx context.Context, args []string) (result, error) {
+		in, err := a.installer(account())
+		if err != nil {
+			return nil, err
+		}
+		if err := bundle.ValidVersion(args[0]); err != nil {
+			return nil, usage("%v", err)
+		}
+		if err := in.Remove(ctx, args[0]); err != nil {
+			return nil, err
+		}
+		return &done{key: "remove.done", pairs: []any{"version", args[0]}}, nil
+	})
+	var purge bool
+	uninstall := a.verb("uninstall [--purge]", "uninstall", cobra.NoArgs, func(f *pflag.FlagSet) {
+		f.BoolVar(&purge, "purge", false, a.t("flag.purge"))
+	}, func(ctx context.Context, _ []string) (result, error) {
+		in, err := a.installer(account())
+		if err != nil {
+			return nil, err
+		}
+		if err := in.Uninstall(ctx, purge); err != nil {
+			return nil, err
+		}
+		if purge {
+			return &done{key: "uninstall.purged", pairs: []any{"path", in.Root()}}, nil
+		}
+		return &done{key: "uninstall.done", pairs: []any{"path", in.Root()}}, nil
+	})
+	return []*cobra.Command{install, smoke, versions, remove, uninstall}
+}
+
+// account is who acts when nobody was named.
+func account() string {
+	u, err := user.Current()
+	if err != nil || u.Username == "" {
+		return "unknown"
+	}
+	return u.Username
+}
+
+// done is a result that is one sentence.
+type done struct {
+	key   string
+	pairs []any
+}
+
+func (d *done) text(p *printer) { p.line("%s %s", p.mark("ok"), p.t(d.key, d.pairs...)) }
+
+// attemptsError carries the variants that were tried into the JSON of a refusal.
+type attemptsError struct {
+	error
+	attempts []installer.Attempt
+}
+
+func (e *attemptsError) Unwrap() error { return e.error }
+func (e *attemptsError) Result() any   { return map[string]any{"attempts": e.attempts} }
+
+func withAttempts(err error, attempts []installer.Attempt) error {
+	if len(attempts) == 0 {
+		return err
+	}
+	return &attemptsError{err, attempts}
+}
+
+func (a *app) installed(in *installer.Installer, t *installer.Tested, attempts []installer.Attempt) *installResult {
+	rec := t.Record()
+	r := &installResult{
+		ModelFamily: rec.ModelFamily, Version: rec.Version, Variant: rec.Variant, BundlePath: in.Root() + "/" + rec.Folder,
+		ManifestSHA384: rec.ManifestSHA384.String(), Engine: rec.Engine, Attempts: attempts, Report: t.Report(),
+	}
+	if r.Attempts == nil {
+		r.Attempts = []installer.Attempt{}
+	}
+	if s, err := in.Status(); err == nil {
+		r.Next = s.Next
+	}
+	return r
+}
+
+type installResult struct {
+	ModelFamily    string              `json:"model_family"`
+	Version        string              `json:"version"`
+	Variant        string              `json:"variant"`
+	BundlePath     string              `json:"bundle_path"`
+	ManifestSHA384 string              `json:"manifest_sha384"`
+	Engine         slot.Engine         `json:"engine"`
+	Attempts       []installer.Attempt `json:"attempts"`
+	Report         *inference.Report   `json:"smoke"`
+	Next           []string            `json:"next"`
+}
+
+func (r *installResult) text(p *printer) {
+	for _, t := range r.Attempts {
+		if !t.Passed {
+			p.line("%s %s", p.mark("warn"), p.t("install.attempt", "variant", t.Variant, "reason", clean(t.Reason)))
+		}
+	}
+	if r.Report != nil {
+		smokeTable(p, r.Report)
+	}
+	p.line("%s %s", p.mark("ok"), p.bold(p.t("install.done", "family", r.ModelFamily, "version", r.Version, "variant", r.Variant)))
+	p.field(p.t("install.path"), r.BundlePath)
+	p.field(p.t("manifest"), r.ManifestSHA384)
+	p.next(r.Next)
+}
+
+// next prints the command that follows, ready to paste.
+func (p *printer) next(args []string) {
+	if len(args) == 0 {
+		return
+	}
+	p.line("")
+	p.line("%s  %s", p.t("next"), p.bold("sluice "+joinArgs(args)+p.app.rootArg()))
+}
+
+func joinArgs(args []string) string {
+	out := make([]string, len(args))
+	for i, s := range args {
+		out[i] = s
+		if !strings.HasPrefix(s, "<") {
+			out[i] = quoteArg(s)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// rootArg repeats --root in a command that is shown to be pasted.
+func (a *app) rootArg() string {
+	if a.root == "" {
+		return ""
+	}
+	return " --root " + quoteArg(a.root)
+}
+
+// smokeTable shows each golden case against its tolerance.
+func smokeTable(p *printer, r *inference.Report) {
+	p.line("%s", p.bold(p.t("smoke.head", "engine", strings.TrimSpace(r.Engine+" "+r.EngineVersion), "provider", r.Provider)))
+	rows := [][]string{{p.t("smoke.case"), p.t("smoke.model"), p.t("smoke.abs"), p.t("smoke.rel"), p.t("smoke.latency"), ""}}
+	for _, c := range r.Cases {
+		mark := p.t("smoke.passed")
+		if !c.Passed {
+			mark = p.t("smoke.failed") + " " + clean(c.Reason)
+		}
+		rows = append(rows, []string{clean(c.Name), clean(lastPart(c.Model)), fmt.Sprintf("%.2g", c.WorstAbs), fmt.Sprintf("%.2g", c.WorstRel), fmt.Sprintf("%.3f ms", c.LatencyMS), mark})
+	}
+	p.table(rows...)
+	p.line("  %s", p.t("smoke.latencies", "median", fmt.Sprintf("%.3f", r.MedianMS), "p95", fmt.Sprintf("%.3f", r.P95MS), "limit", strconv.FormatFloat(r.LimitMS, 'g', -1, 64)))
+}
+
+func lastPart(s string) string { return s[strings.LastIndexByte(s, '/')+1:] }
+
+type versionsResult struct {
+	Versions []installer.VersionInfo `json:"versions"`
+}
+
+func (r *versionsResult) text(p *printer) {
+	if len(r.Versions) == 0 {
+		p.say("versions.none")
+		return
+	}
+	versionTable(p, r.Versions)
+}
+
+func versionTable(p *printer, versions []installer.VersionInfo) {
+	rows := [][]string{{p.t("version"), p.t("variant"), p.t("versions.stages"), p.t("versions.folder")}}
+	for _, v := range versions {
+		var stages []string
+		for _, s := range v.Stages {
+			stages = append(stages, string(s))
+		}
+		if v.WayBack {
+			stages = append(stages, p.t("versions.wayback"))
+		}
+		if v.Problem != "" {
+			stages = append(stages, clean(v.Problem))
+		}
+		rows = append(rows, []string{v.Version, v.Variant, strings.Join(stages, ", "), v.Folder})
+	}
+	p.table(rows...)
+}

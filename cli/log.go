@@ -1,0 +1,170 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"sluice/audit"
+	"sluice/installer"
+	"sluice/installer/slot"
+)
+
+func (a *app) logVerbs() []*cobra.Command {
+	var filter audit.Filter
+	var name, since, until string
+	show := a.verb("show", "log.show", cobra.NoArgs, func(f *pflag.FlagSet) {
+		f.StringVar(&name, "log", "", a.t("flag.log"))
+		f.StringVar(&filter.Event, "event", "", a.t("flag.event"))
+		f.StringVar(&filter.Status, "status", "", a.t("flag.status"))
+		f.StringVar(&filter.Code, "code", "", a.t("flag.code"))
+		f.StringVar(&filter.Incident, "incident", "", a.t("flag.incident"))
+		f.StringVar(&filter.Actor, "actor", "", a.t("flag.actor"))
+		f.StringVar(&since, "from", "", a.t("flag.from-date"))
+		f.StringVar(&until, "to", "", a.t("flag.to-date"))
+		f.IntVar(&filter.Last, "last", 0, a.t("flag.last"))
+	}, func(ctx context.Context, _ []string) (result, error) {
+		var err error
+		if filter.Since, err = parseDate(since, 0); err != nil {
+			return nil, err
+		}
+		if filter.Until, err = parseDate(until, 1); err != nil {
+			return nil, err
+		}
+		filter.Incident = strings.ToUpper(strings.ReplaceAll(filter.Incident, "-", ""))
+		return a.logShown(name, filter)
+	})
+	verify := a.verb("verify", "log.verify", cobra.NoArgs, nil, func(ctx context.Context, _ []string) (result, error) {
+		in, err := a.installer("")
+		if err != nil {
+			return nil, err
+		}
+		states, err := in.LogVerify(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return &logVerified{Logs: states}, nil
+	})
+	var stage, by string
+	app := a.verb("append TEXT", "log.append", cobra.ExactArgs(1), func(f *pflag.FlagSet) {
+		f.StringVar(&stage, "stage", "demo", a.t("flag.check-stage"))
+		f.StringVar(&by, "operator", "", a.t("flag.operator"))
+	}, func(ctx context.Context, args []string) (result, error) {
+		s, err := slot.ParseStage(stage)
+		if err != nil {
+			return nil, err
+		}
+		in, err := a.installer(firstOr(by, account()))
+		if err != nil {
+			return nil, err
+		}
+		if err := in.LogAppend(ctx, s, firstOr(by, account()), args[0]); err != nil {
+			return nil, err
+		}
+		return &done{key: "log.appended"}, nil
+	})
+
+	var reportStage string
+	report := a.verb("report [--stage paper|live]", "report", cobra.NoArgs, func(f *pflag.FlagSet) {
+		f.StringVar(&reportStage, "stage", "live", a.t("flag.stage"))
+	}, func(ctx context.Context, _ []string) (result, error) {
+		in, err := a.installer("")
+		if err != nil {
+			return nil, err
+		}
+		s, err := slot.ParseStage(reportStage)
+		if err != nil {
+			return nil, err
+		}
+		text, path, err := in.Report(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		return &reportResult{Stage: reportStage, Path: path, Text: text}, nil
+	})
+	return []*cobra.Command{a.parent("log", "log", show, verify, app), report}
+}
+
+func parseDate(s string, addDays int) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, nil
+	}
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		return time.Time{}, usage("date %q, want 2026-11-24 or RFC 3339", s)
+	}
+	return t.AddDate(0, 0, addDays), nil
+}
+
+func (a *app) logShown(name string, filter audit.Filter) (result, error) {
+	in, err := a.installer("")
+	if err != nil {
+		return nil, err
+	}
+	logs := audit.All()
+	if name != "" {
+		found := false
+		for _, l := range logs {
+			if string(l) == name {
+				logs, found = []audit.Log{l}, true
+				break
+			}
+		}
+		if !found {
+			return nil, usage("--log %q, want demo, paper or live_execution", name)
+		}
+	}
+	r := &logResult{Entries: []audit.Line{}}
+	reader := audit.Open(audit.Options{Dir: in.Root() + "/" + slot.AuditDir, NextDir: in.Root() + "/" + slot.MachineDir, Clock: a.env.Now, Rand: a.env.Rand})
+	for _, l := range logs {
+		lines, err := reader.Read(l, filter)
+		if err != nil {
+			return nil, err
+		}
+		r.Entries = append(r.Entries, lines...)
+	}
+	return r, nil
+}
+
+type logResult struct {
+	Verified bool         `json:"verified"` // always false: log verify checks the chain
+	Entries  []audit.Line `json:"entries"`
+}
+
+func (r *logResult) text(p *printer) {
+	if len(r.Entries) == 0 {
+		p.say("log.none")
+	}
+	for _, e := range r.Entries {
+		p.line("%s", e.Text())
+	}
+}
+
+type logVerified struct {
+	Logs []installer.LogState `json:"logs"`
+}
+
+func (r *logVerified) text(p *printer) {
+	for _, l := range r.Logs {
+		p.line("%s %s", p.mark("ok"), p.lang().Count("log.sound", l.Entries, "log", l.Log))
+		p.field(p.t("log.head"), fmt.Sprint(l.Head))
+	}
+}
+
+type reportResult struct {
+	Stage string `json:"stage"`
+	Path  string `json:"path"` // of the signed record
+	Text  string `json:"text"`
+}
+
+func (r *reportResult) text(p *printer) {
+	p.line("%s", r.Text)
+	p.field(p.t("signoff.record"), r.Path)
+}

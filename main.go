@@ -1,0 +1,45 @@
+// Command sluice is the lock between a USB stick and live trading: it builds, checks, installs and proves signed bundles
+// of AI models, and answers whether a machine may trade on them.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"sluice/cli"
+)
+
+// Set by the linker: see Makefile.
+var (
+	version   = "0.1.0-dev"
+	builtUnix = "0" // seconds since 1970 of the source revision
+)
+
+func main() {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel() // the first one cancels and cleans up
+		<-signals
+		os.Exit(130) // the second exits at once: the disk is sound at any moment
+	}()
+	program, err := os.Executable()
+	if err != nil {
+		program = ""
+	}
+	var built time.Time
+	if n, err := strconv.ParseInt(builtUnix, 10, 64); err == nil && n > 0 {
+		built = time.Unix(n, 0).UTC()
+	}
+	os.Exit(cli.Run(ctx, cli.Env{
+		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now,
+		Rand: rand.Reader, Program: program, Version: version, Built: built,
+	}))
+}
