@@ -9,9 +9,10 @@ import (
 // Sample is what one bar gives: the features of the Window that ends with it, the regime of that bar, and the
 // volatility of the bars after it.
 type Sample struct {
-	X      [Features]float64
-	Regime Regime
-	Future float64 // standard deviation of the next horizon log returns, in percent a bar
+	X           [Features]float64
+	Regime      Regime
+	Future      float64 // standard deviation of the next horizon log returns, in percent a bar
+	Series, Bar int     // where in the set it comes from
 }
 
 const horizon = 10
@@ -49,7 +50,9 @@ func newSet(seed, stream uint64, series, stride int) Set {
 		m := NewSeries(seed, stream+uint64(i), barsPerSeries)
 		s.Series = append(s.Series, m)
 		for t := Window - 1; t+horizon < barsPerSeries; t += stride {
-			s.Samples = append(s.Samples, Sample{X: Vector(m.Close[t+1-Window : t+1]), Regime: m.Regime[t], Future: future(m.Close, t)})
+			s.Samples = append(s.Samples, Sample{
+				X: Vector(m.Close[t+1-Window : t+1]), Regime: m.Regime[t], Future: future(m.Close, t), Series: i, Bar: t,
+			})
 		}
 	}
 	return s

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -235,6 +236,44 @@ func TestQuantizedModelAgreesMostly(t *testing.T) {
 	}
 	if share := float64(same) / float64(len(samples)); share < 0.98 {
 		t.Errorf("int8 and fp32 agree on %v of the samples", share)
+	}
+}
+
+// TestGoldenCasesNoticeMistakes: a tolerance that forgives anything would prove nothing.
+func TestGoldenCasesNoticeMistakes(t *testing.T) {
+	d := shipped()
+	cases := GoldenCases(d.Data.Test)
+	for name, mistake := range map[string]func(c *Classifier){
+		"no biases in layer 1":       func(c *Classifier) { clear(c.layers[0].b) },
+		"no biases in layer 2":       func(c *Classifier) { clear(c.layers[1].b) },
+		"outputs in another order":   func(c *Classifier) { turn(c.layers[2]) },
+		"inputs not centred":         func(c *Classifier) { c.Mean = [Features]float64{} },
+		"volatilities as fractions":  func(c *Classifier) { c.Scale[volatility20] /= 100 },
+		"fp32 weights kept in 4 bit": func(c *Classifier) { coarse(c.layers[0].w); coarse(c.layers[1].w) },
+	} {
+		wrong := d.Classifier.clone()
+		mistake(wrong)
+		if off := quantizationError(wrong, d.Quantized, cases); off <= int8Abs {
+			t.Errorf("%s: the int8 tolerance %v forgives a difference of %v", name, int8Abs, off)
+		}
+	}
+}
+
+// turn puts a layer's outputs in reverse order.
+func turn(l layer) {
+	slices.Reverse(l.b)
+	for a, b := 0, l.out-1; a < b; a, b = a+1, b-1 {
+		for i := range l.in {
+			l.w[a*l.in+i], l.w[b*l.in+i] = l.w[b*l.in+i], l.w[a*l.in+i]
+		}
+	}
+}
+
+// coarse rounds weights to 15 steps.
+func coarse(w []float64) {
+	step := largest(w) / 7
+	for i := range w {
+		w[i] = math.Round(w[i]/step) * step
 	}
 }
 

@@ -27,8 +27,7 @@ func MeasureAccuracy(c *Classifier, q *Quantized, f *Forecaster, test Set) Accur
 	var count, answers [Regimes]int
 	var future []float64
 	miss, persist := 0.0, 0.0
-	perSeries := len(test.Samples) / len(test.Series)
-	for i, s := range test.Samples {
+	for _, s := range test.Samples {
 		got := top(c.Probabilities(s.X))
 		a.Confusion[s.Regime][got]++
 		count[s.Regime]++
@@ -36,7 +35,7 @@ func MeasureAccuracy(c *Classifier, q *Quantized, f *Forecaster, test Set) Accur
 		if top(q.Probabilities([][Features]float64{s.X})[0]) == s.Regime {
 			right8++
 		}
-		if t := i%perSeries + Window - 1; lasting(test.Series[i/perSeries].Regime, t) >= 20 {
+		if lasting(test.Series[s.Series].Regime, s.Bar) >= 20 {
 			settled++
 			if got == s.Regime {
 				settledRight++
