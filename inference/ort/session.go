@@ -127,7 +127,7 @@ func openError(err error) error {
 	case has("CPU EP has been explicitly disabled"):
 		return fault.New(fault.EngineNeeded, "the accelerator cannot run the whole model, parts would fall back to the CPU: %w", err)
 	case st.code == codeNotImplemented, has("is not a registered function/op"), has("under development and support for this is limited"),
-		has("No opset import for domain"), has("Unsupported model IR version"):
+		has("No Op registered for"), has("No opset import for domain"), has("Unsupported model IR version"):
 		return fault.New(fault.EngineNeeded, "the model asks for what this engine does not have: %w", err)
 	}
 	return fault.New(fault.ModelInvalid, "the engine refuses the model: %w", err)
@@ -201,7 +201,11 @@ func (s *Session) Run(ctx context.Context, inputs map[string]tensor.Value) (map[
 		if !ok {
 			return nil, fault.New(fault.Contract, "input %q of the model is missing", info.Name)
 		}
-		p, err := l.newValue(v)
+		err := checkInput(info, v.Tensor)
+		var p uintptr
+		if err == nil {
+			p, err = l.newValue(v)
+		}
 		if err != nil {
 			return nil, fault.New(fault.CodeOf(err), "input %q: %w", info.Name, err)
 		}
@@ -241,6 +245,27 @@ func (s *Session) Run(ctx context.Context, inputs map[string]tensor.Value) (map[
 		result[info.Name] = v
 	}
 	return result, nil
+}
+
+// checkInput compares element type, rank and fixed dimensions. Rank 0 may also mean that the model does not know the rank.
+func checkInput(info tensor.Info, t *tensor.Tensor) error {
+	if t == nil || info.Kind != "tensor" {
+		return nil // newValue says that only tensors can be inputs; the library refuses the rest
+	}
+	if t.DType != info.DType {
+		return fault.New(fault.Contract, "has element type %s, want %s", t.DType, info.DType)
+	}
+	if len(info.Shape) == 0 {
+		return nil
+	}
+	ok := len(t.Shape) == len(info.Shape)
+	for i := 0; ok && i < len(t.Shape); i++ {
+		ok = info.Shape[i] < 0 || info.Shape[i] == t.Shape[i]
+	}
+	if !ok {
+		return fault.New(fault.Contract, "has shape %v, want %v", t.Shape, info.Shape)
+	}
+	return nil
 }
 
 func (s *Session) hasInput(name string) bool {
