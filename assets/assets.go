@@ -37,8 +37,7 @@ func DemoSpec(version string) ([]byte, error) {
 // Engines is engines.json: the digests of the official engine builds that may be loaded without being named.
 func Engines() []byte { return file(single, "engines.json") }
 
-// Checklist is the built-in checklist: a JSON array of items with id, stage, role, evidence (the name of the automatic
-// evidence that answers it; absent where a person must) and text per language.
+// Checklist is the built-in checklist: a JSON array of compliance.Item.
 func Checklist() []byte { return file(single, "checklist.json") }
 
 // Icon is the program's icon, PNG, 512 by 512 pixels.

@@ -51,28 +51,6 @@ func TestDemoSpecTakesAnotherVersion(t *testing.T) {
 	}
 }
 
-func TestChecklistSpeaksBothLanguages(t *testing.T) {
-	var items []struct {
-		ID, Stage, Role, Evidence string
-		Text                      map[string]string
-	}
-	d := json.NewDecoder(bytes.NewReader(Checklist()))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&items); err != nil {
-		t.Fatal(err)
-	}
-	seen := map[string]bool{}
-	for _, i := range items {
-		if seen[i.ID] || i.ID == "" {
-			t.Errorf("id %q is empty or stands twice", i.ID)
-		}
-		seen[i.ID] = true
-		if i.Stage != "paper" && i.Stage != "live" || i.Role == "" || i.Text["en"] == "" || i.Text["pl"] == "" {
-			t.Errorf("item %q is incomplete: %+v", i.ID, i)
-		}
-	}
-}
-
 func TestIcon(t *testing.T) {
 	c, err := png.DecodeConfig(bytes.NewReader(Icon()))
 	if err != nil {
@@ -86,9 +64,12 @@ func TestIcon(t *testing.T) {
 	}
 }
 
-func TestEnginesAndTextsAreThere(t *testing.T) {
-	if !json.Valid(Engines()) {
-		t.Error("engines.json is not JSON")
+// What stands in engines.json and checklist.json is tested where it is used.
+func TestTheOtherFilesAreThere(t *testing.T) {
+	for name, b := range map[string][]byte{"engines.json": Engines(), "checklist.json": Checklist()} {
+		if !json.Valid(b) {
+			t.Errorf("%s is not JSON", name)
+		}
 	}
 	if _, err := fs.Stat(Texts(), "errors.pl.json"); err != nil {
 		t.Error(err)
