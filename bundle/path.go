@@ -154,5 +154,17 @@ func clashKey(p string) string {
 	if ascii {
 		return strings.ToLower(p)
 	}
-	return norm.NFD.String(cases.Fold().String(norm.NFD.String(p)))
+	return strings.Map(simpleFold, norm.NFD.String(cases.Fold().String(norm.NFD.String(p))))
+}
+
+// simpleFold gives all runes of one letter the same one. cases.Fold alone leaves Cherokee as it is.
+func simpleFold(r rune) rune {
+	least := r
+	for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+		least = min(least, f)
+	}
+	if 'A' <= least && least <= 'Z' {
+		least += 'a' - 'A' // as the shorter way for ASCII paths does
+	}
+	return least
 }
