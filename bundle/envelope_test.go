@@ -45,9 +45,9 @@ func rawEnvelope(t testing.TB, payloadType, payload string, keys ...ed25519.Priv
 }
 
 func TestSignAndVerify(t *testing.T) {
-	k1, p1 := testKey(t, 1)
-	k2, p2 := testKey(t, 2)
-	_, p3 := testKey(t, 3)
+	k1, p1 := pairOf(t, 1)
+	k2, p2 := pairOf(t, 2)
+	_, p3 := pairOf(t, 3)
 	raw := signed(t, helloStatement(), k1)
 	two, err := AddSignature(raw, k2)
 	if err != nil {
@@ -85,9 +85,9 @@ func TestSignAndVerify(t *testing.T) {
 
 // Threats 2 and 3: who signed, how many, and under which name.
 func TestVerifyRefuses(t *testing.T) {
-	k1, p1 := testKey(t, 1)
-	k2, p2 := testKey(t, 2)
-	_, p3 := testKey(t, 3)
+	k1, p1 := pairOf(t, 1)
+	k2, p2 := pairOf(t, 2)
+	_, p3 := pairOf(t, 3)
 	parse := func(raw []byte) *Envelope {
 		e, err := ParseEnvelope(raw)
 		if err != nil {
@@ -163,7 +163,7 @@ func addOrder(sig []byte) []byte {
 
 // Threat 17: genuine signatures of something else.
 func TestVerifyOtherThings(t *testing.T) {
-	k, p := testKey(t, 1)
+	k, p := pairOf(t, 1)
 	good, err := helloStatement().marshal()
 	if err != nil {
 		t.Fatal(err)
@@ -215,8 +215,8 @@ func TestCheckSubject(t *testing.T) {
 }
 
 func TestParseEnvelopeRefuses(t *testing.T) {
-	k1, p1 := testKey(t, 1)
-	k2, p2 := testKey(t, 2)
+	k1, p1 := pairOf(t, 1)
+	k2, p2 := pairOf(t, 2)
 	good := string(signed(t, helloStatement(), k1, k2))
 	e, err := ParseEnvelope([]byte(good))
 	if err != nil {
@@ -269,7 +269,7 @@ func TestParseEnvelopeRefuses(t *testing.T) {
 
 // No edited byte of a signature file passes, wherever it stands: not in the payload, the signature, a key id, a name.
 func TestEveryByteOfEnvelope(t *testing.T) {
-	k, p := testKey(t, 1)
+	k, p := pairOf(t, 1)
 	good := signed(t, helloStatement(), k)
 	for i := range good {
 		for bit := range 8 {
@@ -288,7 +288,7 @@ func TestEveryByteOfEnvelope(t *testing.T) {
 
 // The DSSE library's own reader and verifier agree with what we write.
 func TestEnvelopeWithLibrary(t *testing.T) {
-	k, p := testKey(t, 1)
+	k, p := pairOf(t, 1)
 	var e dsse.Envelope
 	if err := json.Unmarshal(signed(t, helloStatement(), k), &e); err != nil {
 		t.Fatal(err)
@@ -308,7 +308,7 @@ func TestEnvelopeWithOpenSSL(t *testing.T) {
 	if err != nil {
 		t.Skip("skipped: openssl is not installed")
 	}
-	k, p := testKey(t, 1)
+	k, p := pairOf(t, 1)
 	e, err := ParseEnvelope(signed(t, helloStatement(), k))
 	if err != nil {
 		t.Fatal(err)
@@ -343,7 +343,7 @@ func itoa(n int) string {
 }
 
 func FuzzParseEnvelope(f *testing.F) {
-	k, p := testKey(f, 1)
+	k, p := pairOf(f, 1)
 	f.Add(signed(f, helloStatement(), k))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		e, err := ParseEnvelope(raw)

@@ -23,8 +23,8 @@ import (
 	"sluice/internal/fault"
 )
 
-// testKey is a pair that is the same in each run.
-func testKey(t testing.TB, n byte) (ed25519.PrivateKey, PublicKey) {
+// pairOf is a pair that is the same in each run.
+func pairOf(t testing.TB, n byte) (ed25519.PrivateKey, PublicKey) {
 	t.Helper()
 	priv := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{n}, ed25519.SeedSize))
 	pub, err := publicOf(priv)
@@ -81,7 +81,7 @@ func TestGenerateKeyUsesGivenRandomness(t *testing.T) {
 }
 
 func TestKeyIDs(t *testing.T) {
-	_, pub := testKey(t, 1)
+	_, pub := pairOf(t, 1)
 	block, _ := pem.Decode(pub.PEM())
 	der, err := x509.MarshalPKIXPublicKey(pub.Bytes())
 	if err != nil || !bytes.Equal(block.Bytes, der) {
@@ -91,13 +91,13 @@ func TestKeyIDs(t *testing.T) {
 		t.Errorf("id %q, fingerprint %q", pub.ID(), pub.Fingerprint())
 	}
 	pub.Bytes()[0] ^= 1
-	if _, same := testKey(t, 1); !pub.Equal(same) || pub.IsZero() || !(PublicKey{}).IsZero() {
+	if _, same := pairOf(t, 1); !pub.Equal(same) || pub.IsZero() || !(PublicKey{}).IsZero() {
 		t.Error("a key can be changed through Bytes")
 	}
 }
 
 func TestParsePublicKeySSH(t *testing.T) {
-	_, pub := testKey(t, 1)
+	_, pub := pairOf(t, 1)
 	sshKey, err := ssh.NewPublicKey(pub.Bytes())
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func TestParsePublicKeySSH(t *testing.T) {
 }
 
 func TestParsePublicKeyRefuses(t *testing.T) {
-	_, pub := testKey(t, 1)
+	_, pub := pairOf(t, 1)
 	good := string(pub.PEM())
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -298,8 +298,8 @@ func unhex(t testing.TB, s string) []byte {
 
 // A private key whose stored public half is another key's would leak itself with two signatures.
 func TestPrivateKeyWithForeignPublicHalf(t *testing.T) {
-	a, _ := testKey(t, 1)
-	b, _ := testKey(t, 2)
+	a, _ := pairOf(t, 1)
+	b, _ := pairOf(t, 2)
 	mixed := append(bytes.Clone(a[:32]), b[32:]...)
 	block, err := ssh.MarshalPrivateKey(ed25519.PrivateKey(mixed), "")
 	if err != nil {
@@ -317,7 +317,7 @@ func TestParsePrivateKeyRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	priv, pub := testKey(t, 1)
+	priv, pub := pairOf(t, 1)
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(priv)
 	if err != nil {
 		t.Fatal(err)
@@ -391,7 +391,7 @@ func TestKeysWithOpenSSH(t *testing.T) {
 }
 
 func FuzzParsePublicKey(f *testing.F) {
-	_, pub := testKey(f, 1)
+	_, pub := pairOf(f, 1)
 	f.Add(pub.PEM())
 	sshKey, err := ssh.NewPublicKey(pub.Bytes())
 	if err != nil {

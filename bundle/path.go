@@ -108,23 +108,27 @@ func hiddenRune(r rune) bool {
 func CheckPaths(paths []string) error {
 	files := make(map[string]string, len(paths))
 	folders := map[string]string{}
-	for _, p := range paths {
+	keys := make([]string, len(paths))
+	for i, p := range paths {
 		if err := ValidPath(p); err != nil {
 			return err
 		}
-		key := clashKey(p)
-		if other, ok := files[key]; ok {
+		keys[i] = clashKey(p)
+		if other, ok := files[keys[i]]; ok {
 			return clash(p, other)
 		}
-		files[key] = p
+		files[keys[i]] = p
 	}
-	for _, p := range paths {
-		for i := 0; i < len(p); i++ {
-			if p[i] != '/' {
-				continue
+	for i, p := range paths {
+		// Neither folding nor normal form makes or moves a slash, so the folders of p and of its key correspond.
+		end, keyEnd := 0, 0
+		for {
+			n, k := strings.IndexByte(p[end:], '/'), strings.IndexByte(keys[i][keyEnd:], '/')
+			if n < 0 || k < 0 {
+				break
 			}
-			folder := p[:i]
-			key := clashKey(folder)
+			folder, key := p[:end+n], keys[i][:keyEnd+k]
+			end, keyEnd = end+n+1, keyEnd+k+1
 			if other, ok := files[key]; ok {
 				return clash(p, other)
 			}
