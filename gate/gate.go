@@ -6,20 +6,13 @@ package gate
 import (
 	"context"
 	"log/slog"
+	"os"
+	"strings"
+	"time"
 
 	"sluice/bundle"
-	"sluice/inference/tensor"
 	"sluice/installer/slot"
 	"sluice/internal/fault"
-)
-
-// What a caller tells apart with errors.Is.
-var (
-	ErrMissingBundle    = fault.New(fault.BundleMissing, "no models here")
-	ErrInvalidSignature = fault.New(fault.SignatureInvalid, "the bundle's signature does not hold")
-	ErrInvalidBundle    = fault.New(fault.InstalledChanged, "the installed bundle is not what was signed")
-	ErrGateClosed       = fault.New(fault.NotLive, "the gate is closed")
-	ErrEngine           = fault.New(fault.EngineLoad, "the engine does not run these models")
 )
 
 // EnvRequire is the variable that makes models mandatory. It can only tighten.
@@ -32,6 +25,7 @@ type Options struct {
 	Require bool                     // models are mandatory, whatever the environment says
 	Env     func(name string) string // nil: os.Getenv
 	Actor   string                   // who asks, for the log; empty: "gate"
+	Clock   func() time.Time         // nil: time.Now
 }
 
 // Answer is what check --json prints.
@@ -47,7 +41,6 @@ type Answer struct {
 	Engine         *slot.Engine     `json:"engine,omitempty"`
 	Fallback       string           `json:"fallback"` // "disabled" or "allowed"
 	Logged         bool             `json:"logged"`   // a refusal or fallback was written to the log
-	Incident       string           `json:"-"`
 }
 
 // AnswerArtifact is one verified file.
@@ -64,31 +57,93 @@ const (
 	FallbackAllowed  = "allowed"
 )
 
-// Models are verified and loaded. Infer may be called concurrently.
-type Models struct{}
-
-// Open finds what the stage's record names, verifies it and loads it.
-func Open(ctx context.Context, root string, o Options) (*Models, error) {
-	return nil, fault.New(fault.Internal, "not written yet")
+// Required says whether a value of EnvRequire makes models mandatory: any but empty, 0, false, no, off, in any letter
+// case, with or without spaces around.
+func Required(value string) bool {
+	switch strings.ToLower(strings.TrimSpace(value)) {
+	case "", "0", "false", "no", "off":
+		return false
+	}
+	return true
 }
 
-// Check answers the same question without keeping the models. With an error the answer says what was found until then.
+func (o Options) normal() (Options, error) {
+	if o.Stage == "" {
+		o.Stage = slot.Live
+	}
+	if _, err := slot.ParseStage(string(o.Stage)); err != nil {
+		return o, err
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Env == nil {
+		o.Env = os.Getenv
+	}
+	if o.Actor == "" {
+		o.Actor = "gate"
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	o.Require = o.Require || Required(o.Env(EnvRequire))
+	return o, nil
+}
+
+// Check answers whether this machine may trade on the stage's models, without keeping them: everything is verified and
+// each model is loaded once. With an error the answer says what was found until then. The first that applies, in this
+// order: no models here (exit 4), not intact or authentic (3), gate closed (7), engine (6).
 func Check(ctx context.Context, root string, o Options) (*Answer, error) {
-	return nil, fault.New(fault.Internal, "not written yet")
+	m, answer, err := open(ctx, root, o)
+	if m != nil {
+		if cerr := m.Close(); err == nil {
+			err = cerr
+		}
+	}
+	return answer, err
 }
 
-// Answer says what was opened.
-func (m *Models) Answer() Answer { return Answer{} }
-
-// Infer runs the variant's model.
-func (m *Models) Infer(ctx context.Context, in map[string]tensor.Value) (map[string]tensor.Value, error) {
-	return nil, fault.New(fault.Internal, "not written yet")
+// Open finds what the stage's record names, verifies it and loads it. It never gives models that may not be used: where
+// fallback is allowed it gives ErrMissingBundle, whose detail "fallback" says so.
+func Open(ctx context.Context, root string, o Options) (*Models, error) {
+	m, answer, err := open(ctx, root, o)
+	if err != nil {
+		return nil, err
+	}
+	if m == nil {
+		return nil, closed(fault.New(fault.BundleMissing, "there are no models in %q, and this machine never had any", root).
+			With("root", root).With("fallback", answer.Fallback), "", false)
+	}
+	return m, nil
 }
 
-// InferCompanion runs a companion model by its id.
-func (m *Models) InferCompanion(ctx context.Context, id string, in map[string]tensor.Value) (map[string]tensor.Value, error) {
-	return nil, fault.New(fault.Internal, "not written yet")
+func open(ctx context.Context, root string, o Options) (*Models, *Answer, error) {
+	answer := &Answer{Stage: o.Stage, Artifacts: []AnswerArtifact{}, Fallback: FallbackDisabled}
+	o, err := o.normal()
+	if err != nil {
+		return nil, answer, err
+	}
+	answer.Stage = o.Stage
+	j := &judge{o: o, path: root, answer: answer}
+	for attempt := 0; ; attempt++ {
+		err = j.run(ctx)
+		if err == nil || attempt == 3 || !j.moved() {
+			break // a record that was replaced while we looked is judged anew: old or new, never a mixture
+		}
+	}
+	defer j.close()
+	if err != nil {
+		incident := j.refused(err)
+		o.Logger.Error("gate closed", "stage", o.Stage, "code", fault.CodeOf(err), "incident", incident, "reason", err)
+		return nil, answer, closed(err, incident, answer.Logged)
+	}
+	answer.OK = true
+	if answer.Fallback == FallbackAllowed {
+		o.Logger.Warn("NO OEM MODELS: this machine never had any and none are required; fallback is allowed", "stage", o.Stage, "root", root)
+		return nil, answer, nil
+	}
+	j.opened()
+	o.Logger.Info("OEM models verified; fallback is disabled", "stage", o.Stage, "version", answer.Version, "variant", answer.Variant,
+		"manifest_sha384", answer.ManifestSHA384)
+	return j.models, answer, nil
 }
-
-// Close unloads the models.
-func (m *Models) Close() error { return nil }

@@ -42,8 +42,10 @@ type SignOffResult struct {
 	Complete     bool
 	MissingRoles []string
 	Approved     *Approved // when complete
-	Record       string    // absolute path of the signed record
-	Report       string    // absolute path of the readable report beside it, without extension
+	Refused      bool
+	Record       string // absolute path of the record of the stage (JSON)
+	Envelope     string // absolute path of what the person signed
+	Report       string // the same path without extension; .txt is the readable report
 }
 
 // RollbackOptions are a person's decision to return to the version that was live before.

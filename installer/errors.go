@@ -20,11 +20,11 @@ func (r *Refusal) Incident() string { return r.incident }
 // Logged says whether the refusal stands in the log; it cannot when the root is not writable.
 func (r *Refusal) Logged() bool { return r.logged }
 
-// IncidentOf finds the incident id of an error, empty when it has none.
+// IncidentOf finds the incident id of an error of this package or of the gate, empty when it has none.
 func IncidentOf(err error) string {
-	var r *Refusal
+	var r interface{ Incident() string }
 	if errors.As(err, &r) {
-		return r.incident
+		return r.Incident()
 	}
 	return ""
 }

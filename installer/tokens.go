@@ -37,6 +37,14 @@ type library struct {
 	digest bundle.Digest
 }
 
+// spec is the engine to try; the zero value without a library.
+func (l library) spec() inference.EngineSpec {
+	if l.path == "" {
+		return inference.EngineSpec{}
+	}
+	return inference.EngineSpec{Kind: inference.KindONNXRuntime, LibraryPath: l.path, LibrarySHA384: l.digest}
+}
+
 // Manifest is the authentic manifest; do not change it.
 func (f *Fitted) Manifest() *bundle.Manifest { return f.auth.Manifest() }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 
 	"sluice/bundle"
+	"sluice/compliance"
 	"sluice/internal/fault"
 	"sluice/internal/fsx"
 	"sluice/internal/machineid"
@@ -16,11 +17,8 @@ import (
 // machineDomain separates this use of the system's machine id from all others.
 const machineDomain = "sluice-machine-v1\x00"
 
-// Machine is this machine as approvals name it: the id of its log key and a digest of the system's machine id.
-type Machine struct {
-	KeyID    string        `json:"key_id"`
-	IDSHA384 bundle.Digest `json:"id_sha384,omitzero"` // zero where the system has no machine id
-}
+// Machine is this machine as approvals name it: the id of its log key, and a digest of the system's machine id.
+type Machine = compliance.Machine
 
 // MachineKey reads the private log key; the error wraps fs.ErrNotExist when there is none.
 func (d *Dir) MachineKey() (ed25519.PrivateKey, error) {
@@ -87,16 +85,13 @@ func (d *Dir) Machine(ctx context.Context) (Machine, error) {
 	if err != nil {
 		return Machine{}, err
 	}
-	return Machine{KeyID: pub.ID(), IDSHA384: systemID(ctx)}, nil
+	return Machine{KeyID: pub.ID(), System: systemID(ctx)}, nil
 }
 
-// systemID is the digest of the system's machine id, zero where it has none.
+// systemID is the digest of the system's machine id. Where it has none, the digest is that of an empty one: then only
+// the log key tells this machine from others.
 func systemID(ctx context.Context) bundle.Digest {
-	id := machineid.Read(ctx)
-	if id.Value == "" {
-		return bundle.Digest{}
-	}
-	return Sum([]byte(machineDomain + id.Value))
+	return Sum([]byte(machineDomain + machineid.Read(ctx).Value))
 }
 
 // CheckMachine refuses (E-MACHINE-OTHER) a record made on another machine.

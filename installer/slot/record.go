@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sluice/bundle"
+	"sluice/compliance"
 	"sluice/internal/fault"
 )
 
@@ -82,10 +83,7 @@ type SignOff struct {
 }
 
 // Head is the state of a log: how many entries, and the digest of the last line.
-type Head struct {
-	Entries int           `json:"entries"`
-	SHA384  bundle.Digest `json:"sha384,omitzero"`
-}
+type Head = compliance.LogHead
 
 // Attempt is one variant's smoke test during an installation.
 type Attempt struct {

@@ -1,0 +1,281 @@
+package installer
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"sluice/bundle"
+	"sluice/hwprobe"
+	"sluice/inference"
+	"sluice/internal/fault"
+	"sluice/internal/fsx"
+	"sluice/verify"
+)
+
+// Open opens a bundle: container and limits only. That the root can be written is checked before.
+// Errors: E-ROOT-READONLY, E-ROOT-FILESYSTEM, and those of bundle.Open.
+func (in *Installer) Open(ctx context.Context, path string, o bundle.OpenOptions) (*Source, error) {
+	src, err := in.open(ctx, path, o)
+	if err != nil {
+		return nil, in.refuseRead(ctx, demands{what: "open"}, map[string]string{"source": path}, err)
+	}
+	return src, nil
+}
+
+func (in *Installer) open(ctx context.Context, path string, o bundle.OpenOptions) (*Source, error) {
+	if err := in.preflight(); err != nil {
+		return nil, err
+	}
+	return bundle.Open(ctx, path, o)
+}
+
+// Authenticate makes the trust decision: signatures, trust root, manifest, floor, family. No artifact is believed yet.
+func (in *Installer) Authenticate(ctx context.Context, src *Source) (*Authentic, error) {
+	if src == nil || src.ManifestBytes() == nil {
+		return nil, noToken("authenticate", "open")
+	}
+	a, err := in.authenticateUnlocked(ctx, src)
+	if err != nil {
+		return nil, in.refuseRead(ctx, demands{what: "authenticate"}, map[string]string{"source": src.Path()}, err)
+	}
+	return a, nil
+}
+
+func (in *Installer) authenticateUnlocked(ctx context.Context, src *Source) (*Authentic, error) {
+	var h verify.History
+	v, err := in.look()
+	switch {
+	case fault.CodeOf(err) == fault.BundleMissing: // no root yet
+	case err != nil:
+		return nil, err
+	default:
+		defer v.close()
+		if h, err = history(in, v.dir, v.ledger); err != nil {
+			return nil, err
+		}
+	}
+	return in.authenticate(ctx, src, h)
+}
+
+func (in *Installer) authenticate(ctx context.Context, src *Source, h verify.History) (*Authentic, error) {
+	store, err := in.roots()
+	if err != nil {
+		return nil, err
+	}
+	return store.Authenticate(ctx, src, h)
+}
+
+// Fit probes the machine and chooses a variant. Errors: E-NO-VARIANT, E-VARIANT-UNKNOWN, E-VARIANT-INELIGIBLE.
+func (in *Installer) Fit(ctx context.Context, a *Authentic, o FitOptions) (*Fitted, error) {
+	if !a.Valid() || a.Source() == nil || a.GivenKey() {
+		return nil, noToken("fit", "authenticate")
+	}
+	return write(ctx, in, demands{what: "fit"}, func(w *work) (*Fitted, error) { return w.fit(ctx, a, o) })
+}
+
+func (w *work) fit(ctx context.Context, a *Authentic, o FitOptions) (*Fitted, error) {
+	if !a.Valid() || a.Source() == nil || a.GivenKey() {
+		return nil, noToken("fit", "authenticate")
+	}
+	w.about(a)
+	m := a.Manifest()
+	if o.Variant != "" && m.Variant(o.Variant) == nil {
+		return nil, fault.New(fault.VariantUnknown, "the bundle has no variant %q, want one of %q", o.Variant, variantIDs(m)).
+			With("variant", o.Variant)
+	}
+	lib, err := w.library(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	f := &Fitted{token: token{w.in}, auth: a, machine: hwprobe.Probe(ctx, hwprobe.Options{}), library: lib}
+	f.engines = inference.Engines(ctx, inference.EngineOptions{Exe: w.in.program(), Engine: lib.spec()})
+	if err := alive(ctx); err != nil {
+		return nil, err
+	}
+	f.verdicts = judge(f.machine, f.engines, m)
+	for _, v := range f.verdicts {
+		if v.Eligible && (o.Variant == "" || o.Variant == v.Variant) {
+			f.order = append(f.order, v.Variant)
+		}
+	}
+	if len(f.order) > 0 {
+		return f, nil
+	}
+	if o.Variant != "" {
+		i := slices.IndexFunc(f.verdicts, func(v hwprobe.Verdict) bool { return v.Variant == o.Variant })
+		return nil, fault.New(fault.VariantIneligible, "variant %q does not fit this machine: %s", o.Variant, reasons(f.verdicts[i])).
+			With("variant", o.Variant).With("reasons", f.verdicts[i].Reasons)
+	}
+	err = fault.New(fault.NoVariant, "no variant of version %q fits this machine", m.Version).With("variants", f.verdicts)
+	return nil, err
+}
+
+// judge evaluates the variants. One that brings its own engine library is judged as if that library loaded: the smoke
+// test proves it, before anything names the variant.
+func judge(m *hwprobe.Machine, engines []inference.EngineInfo, man *bundle.Manifest) []hwprobe.Verdict {
+	have := make([]hwprobe.Engine, 0, len(engines))
+	usable := false
+	for _, e := range engines {
+		have = append(have, hwprobe.Engine{Name: e.Name, Version: e.Version, Providers: e.Providers, Usable: e.Usable, Reason: e.Reason})
+		usable = usable || e.Usable && e.Name == inference.KindONNXRuntime
+	}
+	verdicts := hwprobe.Evaluate(m, have, man)
+	if usable || !slices.ContainsFunc(man.Variants, func(v bundle.Variant) bool { return bringsEngine(man, &v) }) {
+		return verdicts
+	}
+	providers := []string{inference.ProviderCPU}
+	for _, v := range man.Variants {
+		if bringsEngine(man, &v) && !slices.Contains(providers, v.ExecutionProvider) {
+			providers = append(providers, v.ExecutionProvider)
+		}
+	}
+	have = slices.DeleteFunc(have, func(e hwprobe.Engine) bool { return e.Name == inference.KindONNXRuntime })
+	have = append(have, hwprobe.Engine{Name: inference.KindONNXRuntime, Providers: providers, Usable: true})
+	var good, bad []hwprobe.Verdict
+	for _, v := range hwprobe.Evaluate(m, have, man) {
+		if !bringsEngine(man, man.Variant(v.Variant)) {
+			v = verdicts[slices.IndexFunc(verdicts, func(o hwprobe.Verdict) bool { return o.Variant == v.Variant })]
+		}
+		if v.Eligible {
+			good = append(good, v)
+		} else {
+			bad = append(bad, v)
+		}
+	}
+	return append(good, bad...)
+}
+
+// bringsEngine says whether the variant lists an engine library of its own.
+func bringsEngine(m *bundle.Manifest, v *bundle.Variant) bool { return runtimeArtifact(m, v) != nil }
+
+func runtimeArtifact(m *bundle.Manifest, v *bundle.Variant) *bundle.Artifact {
+	for _, p := range v.Artifacts {
+		if a := m.Artifact(p); a != nil && a.Role == bundle.RoleRuntime {
+			return a
+		}
+	}
+	return nil
+}
+
+func reasons(v hwprobe.Verdict) string {
+	s := ""
+	for i, r := range v.Reasons {
+		if i > 0 {
+			s += "; "
+		}
+		s += fmt.Sprintf("%s: want %q, have %q", r.Field, r.Want, r.Have)
+	}
+	return s
+}
+
+func variantIDs(m *bundle.Manifest) []string {
+	out := make([]string, 0, len(m.Variants))
+	for _, v := range m.Variants {
+		out = append(out, v.ID)
+	}
+	return out
+}
+
+// about tells refusals and entries of this step which bundle they are about.
+func (w *work) about(a *Authentic) {
+	w.facts["version"], w.facts["manifest_sha384"] = a.Manifest().Version, a.ManifestSHA384().String()
+	if src := a.Source(); src != nil {
+		w.facts["source"] = src.Path()
+	}
+}
+
+// Install does everything from opening a bundle to the demo record under one lock. A variant whose smoke test fails is
+// taken back and the next eligible one tried, unless the caller named one. On failure everything old is kept; the
+// attempts say what was tried.
+func (in *Installer) Install(ctx context.Context, path string, o InstallOptions) (*Tested, []Attempt, error) {
+	var attempts []Attempt
+	t, err := write(ctx, in, demands{what: "install", actor: o.Operator}, func(w *work) (*Tested, error) {
+		w.facts["source"] = path
+		var (
+			t   *Tested
+			err error
+		)
+		t, attempts, err = w.install(ctx, path, o)
+		return t, err
+	})
+	return t, attempts, err
+}
+
+func (w *work) install(ctx context.Context, path string, o InstallOptions) (*Tested, []Attempt, error) {
+	src, err := bundle.Open(ctx, path, bundle.OpenOptions{Also: o.Also})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer src.Close()
+	h, err := history(w.in, w.dir, w.ledger)
+	if err != nil {
+		return nil, nil, err
+	}
+	a, err := w.in.authenticate(ctx, src, h)
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := w.fit(ctx, a, FitOptions{Variant: o.Variant})
+	if err != nil {
+		return nil, nil, err
+	}
+	var attempts []Attempt
+	for {
+		t, report, err := w.attempt(ctx, f, attempts)
+		if err == nil {
+			return t, append(attempts, Attempt{Variant: f.Variant(), Engine: t.record.Engine.Kind, Passed: true}), nil
+		}
+		if !smokeRefusal(err) {
+			return nil, attempts, err
+		}
+		failed := Attempt{Variant: f.Variant(), Code: fault.CodeOf(err), Reason: err.Error()}
+		if report != nil {
+			failed.Engine = report.Engine
+		}
+		attempts = append(attempts, failed)
+		next := f.Next()
+		if next == nil {
+			if len(attempts) > 1 {
+				err = fault.New(fault.CodeOf(err), "none of %d variants passed its smoke test; the last: %w", len(attempts), err)
+			}
+			return nil, attempts, err
+		}
+		f = next
+	}
+}
+
+// attempt takes one variant from the bundle to the demo record.
+func (w *work) attempt(ctx context.Context, f *Fitted, before []Attempt) (*Tested, *inference.Report, error) {
+	s, err := w.stage(ctx, f)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := w.activate(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	return w.smoke(ctx, c, before)
+}
+
+// smokeRefusal says whether an error is about this variant's models or engine, so that another variant may do better.
+func smokeRefusal(err error) bool { return fault.CodeOf(err).Exit() == fault.SmokeFailed.Exit() }
+
+func (in *Installer) roots() (*verify.Store, error) {
+	return verify.OpenStore(in.abs("ai_models/keys"))
+}
+
+// spaceSlack is kept free beyond what is copied: records, logs, file system overhead.
+const spaceSlack = 16 << 20
+
+func (in *Installer) checkSpace(need int64) error {
+	free, err := fsx.FreeBytes(in.c.Root)
+	if err != nil {
+		return err
+	}
+	if free < need {
+		return fault.New(fault.Space, "%q has %d bytes free, want %d", in.c.Root, free, need).
+			With("path", in.c.Root).With("needed", need).With("available", free)
+	}
+	return nil
+}

@@ -1,0 +1,367 @@
+package installer
+
+import (
+	"context"
+	"strconv"
+
+	"sluice/audit"
+	"sluice/bundle"
+	"sluice/compliance"
+	"sluice/installer/slot"
+	"sluice/internal/fault"
+	"sluice/verify"
+)
+
+// ground is what both reading and writing steps stand on: an open root and what its verified logs say.
+type ground struct {
+	in     *Installer
+	dir    *slot.Dir
+	ledger *slot.Ledger
+}
+
+func (w *work) ground() ground { return ground{w.in, w.dir, w.ledger} }
+
+// Reopen remakes the token of a tested version from disk: the record is the one that the log took in, it was made on this
+// machine, and signature and every byte of the version folder hold. An empty version is the one of the demo record;
+// that of the paper record may be named too. Errors: E-BUNDLE-MISSING, E-VERSION-UNKNOWN, E-STAGE-ORDER (installed, but
+// its smoke test must be repeated), E-RECORD-EDITED, E-MACHINE-OTHER, and those of verify.
+func (in *Installer) Reopen(ctx context.Context, version string) (*Tested, error) {
+	return read(ctx, in, demands{what: "reopen"}, func(g ground) (*Tested, error) { return g.reopen(ctx, version) })
+}
+
+// read runs a reading step: no lock, nothing written but a refusal.
+func read[T any](ctx context.Context, in *Installer, d demands, step func(g ground) (T, error)) (T, error) {
+	var none T
+	v, err := in.look()
+	if err != nil {
+		if fault.CodeOf(err) == fault.BundleMissing { // there is no root that could take the refusal
+			return none, in.unlogged(err)
+		}
+		return none, in.refuseRead(ctx, d, nil, err)
+	}
+	out, err := step(ground{in, v.dir, v.ledger})
+	v.close()
+	if err != nil {
+		return none, in.refuseRead(ctx, d, nil, err)
+	}
+	return out, nil
+}
+
+func (g ground) reopen(ctx context.Context, version string) (*Tested, error) {
+	demo, digest, err := g.record(slot.Demo)
+	if err != nil {
+		return nil, err
+	}
+	if demo != nil && (version == "" || demo.Version == version) {
+		return g.tested(ctx, demo, digest)
+	}
+	if version != "" {
+		paper, digest, err := g.record(slot.Paper)
+		if err != nil {
+			return nil, err
+		}
+		if paper != nil && paper.Version == version {
+			return g.tested(ctx, paper, digest)
+		}
+	}
+	versions, err := g.dir.Versions()
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range versions {
+		if v.Installed != nil && (version == "" || v.Installed.Version == version) {
+			return nil, fault.New(fault.StageOrder, "version %q is installed, but its smoke test is not the last that passed: repeat it",
+				v.Installed.Version).With("version", v.Installed.Version)
+		}
+	}
+	if version == "" {
+		return nil, fault.New(fault.BundleMissing, "no version is installed in %q", g.dir.Path()).With("root", g.dir.Path())
+	}
+	return nil, unknownVersion(version)
+}
+
+func unknownVersion(version string) error {
+	return fault.New(fault.VersionUnknown, "version %q is not installed", version).With("version", version)
+}
+
+// record reads a stage's record and compares it with the log; nil when there is none and none should be.
+func (g ground) record(stage slot.Stage) (*slot.Record, bundle.Digest, error) {
+	r, digest, err := g.dir.Record(stage)
+	if err != nil {
+		return nil, bundle.Digest{}, err
+	}
+	have := slot.Absent
+	if r != nil {
+		have = digest.String()
+	}
+	if err := g.ledger.Check(stage.RecordFile(), have); err != nil {
+		return nil, bundle.Digest{}, err
+	}
+	return r, digest, nil
+}
+
+// tested proves everything that a record says about bytes and machine.
+func (g ground) tested(ctx context.Context, r *slot.Record, digest bundle.Digest) (*Tested, error) {
+	if err := g.dir.CheckMachine(ctx, r.Machine); err != nil {
+		return nil, err
+	}
+	store, err := g.dir.Roots()
+	if err != nil {
+		return nil, err
+	}
+	a, err := g.dir.Verify(ctx, store, r, g.in.c.Progress)
+	if err != nil {
+		return nil, err
+	}
+	return &Tested{token: token{g.in}, auth: a, record: r, digest: digest}, nil
+}
+
+// again proves a tested token once more: days may lie between two steps.
+func (g ground) again(ctx context.Context, t *Tested) (*Tested, error) {
+	r, digest, err := g.record(t.record.Stage)
+	if err != nil {
+		return nil, err
+	}
+	if r == nil || digest != t.digest {
+		return nil, fault.New(fault.StageOrder, "version %q is not what stage %q runs any more: begin again", t.record.Version, t.record.Stage).
+			With("version", t.record.Version).With("stage", string(t.record.Stage))
+	}
+	return g.tested(ctx, r, digest)
+}
+
+func (g ground) policy() (*compliance.Policy, error) {
+	store, err := g.dir.Roots()
+	if err != nil {
+		return nil, err
+	}
+	return g.dir.Policy(store, g.ledger)
+}
+
+// Reapprove remakes the token of a stage whose sign-offs are complete: signature, digests, log entries and each
+// sign-off are proven again. For live it is the version on paper or, when that is not approved yet, the version that was
+// live and is switched off. Errors: E-NOT-SIGNED-OFF with "missing_roles", E-SIGNOFF-INVALID, and those of Reopen.
+func (in *Installer) Reapprove(ctx context.Context, stage slot.Stage) (*Approved, error) {
+	return read(ctx, in, demands{what: "reapprove", stage: stage}, func(g ground) (*Approved, error) { return g.reapprove(ctx, stage) })
+}
+
+func (g ground) reapprove(ctx context.Context, stage slot.Stage) (*Approved, error) {
+	if stage != slot.Paper && stage != slot.Live {
+		return nil, fault.New(fault.Usage, "stage %q has no sign-off, want paper or live", stage)
+	}
+	policy, err := g.policy()
+	if err != nil {
+		return nil, err
+	}
+	paper, digest, err := g.record(slot.Paper)
+	if err != nil {
+		return nil, err
+	}
+	if stage == slot.Live {
+		live, liveDigest, err := g.record(slot.Live)
+		if err != nil {
+			return nil, err
+		}
+		if paper != nil && live != nil && !live.Enabled && rolledBackFrom(live, paper) {
+			return g.approve(ctx, policy, stage, live, liveDigest)
+		}
+	}
+	var first error
+	if paper == nil {
+		first, err = g.notOnPaper(policy, stage)
+		if err != nil {
+			return nil, err
+		}
+	} else {
+		a, err := g.approve(ctx, policy, stage, paper, digest)
+		if err == nil || stage != slot.Live || fault.CodeOf(err) != fault.NotSignedOff {
+			return a, err
+		}
+		first = err
+	}
+	if stage == slot.Live {
+		live, digest, err := g.record(slot.Live)
+		if err != nil {
+			return nil, err
+		}
+		if live != nil && !live.Enabled && (paper == nil || !live.Same(paper)) {
+			return g.approve(ctx, policy, stage, live, digest)
+		}
+	}
+	return nil, first
+}
+
+// notOnPaper is the refusal for a root without a paper record.
+func (g ground) notOnPaper(policy *compliance.Policy, stage slot.Stage) (refusal, err error) {
+	demo, _, err := g.record(slot.Demo)
+	if err != nil {
+		return nil, err
+	}
+	if demo == nil {
+		return fault.New(fault.BundleMissing, "no version is installed in %q", g.dir.Path()).With("root", g.dir.Path()), nil
+	}
+	if policy == nil {
+		return fault.New(fault.PolicyNone, "the site has no policy that says who may sign for stage %q", stage), nil
+	}
+	return fault.New(fault.NotSignedOff, "version %q is not signed off for stage %q", demo.Version, slot.Paper).
+		With("version", demo.Version).With("stage", string(slot.Paper)), nil
+}
+
+// approve proves that a record's version has all sign-offs of a stage and of the rungs below.
+func (g ground) approve(ctx context.Context, policy *compliance.Policy, stage slot.Stage, r *slot.Record, digest bundle.Digest) (*Approved, error) {
+	t, err := g.tested(ctx, r, digest)
+	if err != nil {
+		return nil, err
+	}
+	return g.approveTested(policy, stage, t)
+}
+
+func (g ground) approveTested(policy *compliance.Policy, stage slot.Stage, t *Tested) (*Approved, error) {
+	a := &Approved{token: token{g.in}, tested: t, stage: stage}
+	for _, s := range []slot.Stage{slot.Paper, slot.Live} {
+		got, err := g.dir.Approvals(g.ledger, policy, s, t.record, t.auth.ManifestBytes())
+		if err != nil {
+			return nil, err
+		}
+		if !got.Complete {
+			return nil, notComplete(t.record.Version, s, got.MissingRoles)
+		}
+		a.signOffs = append(a.signOffs, got.SignOffs...)
+		if s == stage {
+			break
+		}
+	}
+	return a, nil
+}
+
+func notComplete(version string, stage slot.Stage, missing []string) error {
+	return fault.New(fault.NotSignedOff, "version %q is not signed off for stage %q: missing %q", version, stage, missing).
+		With("version", version).With("stage", string(stage)).With("missing_roles", missing)
+}
+
+// reinstalled remakes a candidate from an installed folder, to repeat its golden cases.
+func (w *work) reinstalled(ctx context.Context, version, variant string) (*Candidate, error) {
+	g := w.ground()
+	if version == "" {
+		demo, _, err := g.record(slot.Demo)
+		if err != nil {
+			return nil, err
+		}
+		if demo != nil {
+			version = demo.Version
+			if variant == "" {
+				variant = demo.Variant
+			}
+		}
+	}
+	versions, err := w.dir.Versions()
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range versions {
+		if v.Installed == nil || version != "" && v.Installed.Version != version || variant != "" && v.Installed.Variant != variant {
+			continue
+		}
+		a, err := w.authenticInstalled(v.Folder)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.dir.VerifyFolder(ctx, a, v.Folder, v.Installed.Variant, nil); err != nil {
+			return nil, err
+		}
+		lib, err := w.library(ctx, a.Manifest())
+		if err != nil {
+			return nil, err
+		}
+		f := &Fitted{token: token{w.in}, auth: a, order: []string{v.Installed.Variant}, library: lib}
+		return &Candidate{token: token{w.in}, fit: f, folder: v.Folder}, nil
+	}
+	if version == "" {
+		return nil, fault.New(fault.BundleMissing, "no version is installed in %q", w.in.c.Root).With("root", w.in.c.Root)
+	}
+	return nil, unknownVersion(version)
+}
+
+func (w *work) authenticInstalled(folder string) (*verify.Authentic, error) {
+	store, err := w.dir.Roots()
+	if err != nil {
+		return nil, err
+	}
+	return w.dir.Authentic(store, folder, judgedBy(w.ledger, store, folder))
+}
+
+// judgedBy is the number of the trust root by which a folder was installed; the newest when the log does not say.
+func judgedBy(l *slot.Ledger, store *verify.Store, folder string) int {
+	number := 0
+	for _, m := range l.Done(slot.EventActivate) {
+		if n, err := strconv.Atoi(m.Info[infoTrustRoot]); err == nil && m.Path == folder {
+			number = n
+		}
+	}
+	if number > 0 {
+		return number
+	}
+	for _, r := range store.Describe() {
+		if r.Of == verify.Oem {
+			return r.Version
+		}
+	}
+	return 1
+}
+
+const infoTrustRoot = "trust_root"
+
+// evidence is what the program found out itself, for a checklist.
+func (g ground) evidence(ctx context.Context, t *Tested, heads map[string]slot.Head) (compliance.Evidence, error) {
+	m, r := t.auth.Manifest(), t.record
+	files, err := m.VariantPaths(r.Variant)
+	if err != nil {
+		return nil, err
+	}
+	integrity := map[string]string{"manifest_sha384": t.auth.ManifestSHA384().String(), "files": strconv.Itoa(len(files)),
+		"trust_root": strconv.Itoa(t.auth.RootVersion())}
+	for i, s := range t.auth.Signers() {
+		integrity["signer_"+strconv.Itoa(i+1)] = s.Fingerprint
+	}
+	worstAbs, worstRel := 0.0, 0.0
+	for _, c := range r.Proof.Cases {
+		worstAbs, worstRel = max(worstAbs, c.WorstAbs), max(worstRel, c.WorstRel)
+	}
+	number := func(f float64) string { return strconv.FormatFloat(f, 'g', 4, 64) }
+	log := map[string]string{}
+	for name, h := range heads {
+		log[name+"_entries"], log[name+"_sha384"] = strconv.Itoa(h.Entries), h.SHA384.String()
+	}
+	back := map[string]string{"version": "none"}
+	if live, _, err := g.record(slot.Live); err == nil && live != nil {
+		way := live
+		if live.Same(r) {
+			way = live.Previous
+		}
+		if way != nil {
+			back = map[string]string{"version": way.Version, "variant": way.Variant, "manifest_sha384": way.ManifestSHA384.String()}
+		}
+	}
+	p := r.Proof
+	return compliance.Evidence{
+		compliance.EvidenceManifest: {Passed: true, Values: integrity},
+		compliance.EvidenceGolden: {Passed: len(p.Cases) > 0, Values: map[string]string{"cases": strconv.Itoa(len(p.Cases)),
+			"worst_abs": number(worstAbs), "worst_rel": number(worstRel), "engine": r.Engine.Kind, "engine_version": r.Engine.Version,
+			"provider": r.Engine.Provider}},
+		compliance.EvidenceLimits: {Passed: p.MedianMS <= p.LimitMS && (p.LimitMiB == 0 || p.PeakMiB <= p.LimitMiB), Values: map[string]string{
+			"median_ms": number(p.MedianMS), "p95_ms": number(p.P95MS), "limit_ms": number(p.LimitMS),
+			"peak_mib": strconv.FormatInt(p.PeakMiB, 10), "limit_mib": strconv.FormatInt(p.LimitMiB, 10)}},
+		compliance.EvidenceLog:      {Passed: len(heads) > 0, Values: log},
+		compliance.EvidenceRollback: {Passed: true, Values: back},
+	}, nil
+}
+
+// statusOf is the status that an outcome of a stage's record has in the log.
+func statusOf(s slot.Stage) string {
+	switch s {
+	case slot.Paper:
+		return audit.StatusPaperReady
+	case slot.Live:
+		return audit.StatusLiveReady
+	}
+	return audit.StatusDemoReady
+}

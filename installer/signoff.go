@@ -1,0 +1,330 @@
+package installer
+
+import (
+	"context"
+	"crypto/ed25519"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sluice/audit"
+	"sluice/bundle"
+	"sluice/compliance"
+	"sluice/installer/slot"
+	"sluice/internal/fault"
+)
+
+// Suffixes of the files of one sign-off under reports/.
+const (
+	envelopeSuffix = ".dsse.json" // what the person signed
+	recordSuffix   = ".json"      // the record of the stage after this signature
+	textSuffix     = ".txt"       // the same to read
+)
+
+// Statuses of a signature in the log.
+const (
+	statusSigned       = "signed"
+	statusSignedRefuse = "signed_refusal"
+	statusLiveOff      = "live_disabled"
+)
+
+// Checklist is what people are asked for a stage of a tested version, with the evidence found now.
+func (in *Installer) Checklist(ctx context.Context, t *Tested, stage slot.Stage) (*compliance.Checklist, error) {
+	if !t.valid() || !t.token.of(in) {
+		return nil, noToken("checklist", "smoke")
+	}
+	v, err := in.look()
+	if err != nil {
+		return nil, err
+	}
+	defer v.close()
+	g := ground{in, v.dir, v.ledger}
+	policy, err := g.policy()
+	if err != nil {
+		return nil, err
+	}
+	heads := map[string]slot.Head{}
+	for log, s := range v.states {
+		if s.Entries > 0 {
+			heads[string(log)] = slot.Head(s.Head)
+		}
+	}
+	return g.checklist(ctx, t, stage, policy, heads)
+}
+
+func (g ground) checklist(ctx context.Context, t *Tested, stage slot.Stage, policy *compliance.Policy, heads map[string]slot.Head) (*compliance.Checklist, error) {
+	if stage != slot.Paper && stage != slot.Live {
+		return nil, fault.New(fault.Usage, "stage %q has no sign-off, want paper or live", stage).With("stage", string(stage))
+	}
+	ev, err := g.evidence(ctx, t, heads)
+	if err != nil {
+		return nil, err
+	}
+	return compliance.BuildChecklist(compliance.ChecklistOptions{Stage: compliance.Stage(stage), Manifest: t.auth.Manifest(),
+		ManifestSHA384: t.auth.ManifestSHA384(), Policy: policy, Evidence: ev})
+}
+
+// SignOff records one person's decision about a stage. The tested version is proven again first; live needs a complete
+// paper stage. A refusal is signed and kept too, and blocks the stage. When paper is complete its record names the
+// version; when live is complete GoLive may switch it on.
+// Errors: E-POLICY-NONE, E-POLICY-REFUSES, E-KEY-UNFIT, E-ANSWERS, E-STAGE-ORDER, E-EXISTS (signed already).
+func (in *Installer) SignOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignOffResult, error) {
+	if !t.valid() || !t.token.of(in) {
+		return nil, noToken("sign-off", "smoke")
+	}
+	if o.Stage != slot.Paper && o.Stage != slot.Live {
+		return nil, fault.New(fault.Usage, "stage %q has no sign-off, want paper or live", o.Stage).With("stage", string(o.Stage))
+	}
+	if o.Refuse && o.Reason == "" {
+		return nil, fault.New(fault.Usage, "a refusal without a reason")
+	}
+	return write(ctx, in, demands{what: "signoff", actor: o.Operator, stage: o.Stage}, func(w *work) (*SignOffResult, error) {
+		return w.signOff(ctx, t, o)
+	})
+}
+
+func (w *work) signOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignOffResult, error) {
+	g := w.ground()
+	t, err := g.again(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	w.about(t.auth)
+	policy, err := g.policy()
+	if err != nil {
+		return nil, err
+	}
+	person, err := findPerson(policy, o.Operator)
+	if err != nil {
+		return nil, err
+	}
+	if o.Stage == slot.Live {
+		if err := w.onPaper(ctx, policy, t); err != nil {
+			return nil, err
+		}
+	}
+	before, err := w.dir.Approvals(w.ledger, policy, o.Stage, t.record, t.auth.ManifestBytes())
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(before.SignOffs, func(s slot.SignOff) bool { return s.Person == person.ID }) {
+		return nil, fault.New(fault.Exists, "%q has signed for stage %q already", person.ID, o.Stage).With("person", person.ID)
+	}
+	if o.Refuse && before.Complete {
+		return nil, fault.New(fault.PolicyRefuses, "stage %q of version %q is signed off already; switch live off or roll back instead", o.Stage, t.record.Version).
+			With("stage", string(o.Stage)).With("version", t.record.Version)
+	}
+	d, envelope, list, err := w.decide(ctx, t, o, policy, person, before)
+	if err != nil {
+		return nil, err
+	}
+	if !o.Refuse { // what would not count is not kept
+		if _, err := compliance.CheckApprovals(policy, append(slices.Clone(before.Envelopes), envelope), w.ground().want(t, o.Stage)); err != nil {
+			return nil, err
+		}
+	}
+	name := w.freeReport(compliance.ReportName(compliance.Stage(o.Stage), t.record.Version, w.in.c.Clock()))
+	if err := w.keep(t, o, d, policy, name, envelope); err != nil {
+		return nil, err
+	}
+	out := &SignOffResult{Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name), Envelope: w.dir.Abs(name + envelopeSuffix)}
+	if err := w.report(t, o.Stage, policy, list, name, append(slices.Clone(before.Envelopes), envelope)); err != nil {
+		return nil, err
+	}
+	return out, w.complete(policy, t, o, out)
+}
+
+// complete says where the stage stands now and writes the paper record when it is complete.
+func (w *work) complete(policy *compliance.Policy, t *Tested, o SignOffOptions, out *SignOffResult) error {
+	if o.Refuse {
+		out.Refused = true
+		return nil
+	}
+	now, err := w.dir.Approvals(w.ledger, policy, o.Stage, t.record, t.auth.ManifestBytes())
+	if err != nil {
+		return err
+	}
+	out.Complete, out.MissingRoles = now.Complete, now.MissingRoles
+	if !now.Complete {
+		return nil
+	}
+	a, err := w.ground().approveTested(policy, o.Stage, t)
+	if err != nil {
+		return err
+	}
+	if o.Stage == slot.Paper {
+		if err := w.promote(a); err != nil {
+			return err
+		}
+	}
+	out.Approved = a
+	return nil
+}
+
+// onPaper makes sure that the rung below is complete for exactly this version. A power cut between the last signature
+// and the paper record is made good here.
+func (w *work) onPaper(ctx context.Context, policy *compliance.Policy, t *Tested) error {
+	a, err := w.ground().approveTested(policy, slot.Paper, t)
+	if fault.CodeOf(err) == fault.NotSignedOff {
+		return fault.New(fault.StageOrder, "stage live comes after paper: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	paper, _, err := w.ground().record(slot.Paper)
+	if err != nil {
+		return err
+	}
+	if paper.Same(t.record) {
+		return nil
+	}
+	return w.promote(a)
+}
+
+// promote writes the paper record.
+func (w *work) promote(a *Approved) error {
+	r := *a.tested.record
+	r.Stage, r.Enabled, r.Attempts = slot.Paper, true, nil
+	r.SignOffs, r.At, r.Operator = a.signOffs, w.in.now(), w.actor
+	_, err := w.putRecord(&r, audit.StatusPaperReady)
+	return err
+}
+
+// decide makes and signs the decision.
+func (w *work) decide(ctx context.Context, t *Tested, o SignOffOptions, policy *compliance.Policy, person *compliance.Person, before *slot.Approvals) (*compliance.Decision, []byte, *compliance.Checklist, error) {
+	if len(o.Key) != ed25519.PrivateKeySize {
+		return nil, nil, nil, fault.New(fault.KeyUnfit, "no key of %q", person.ID).With("person", person.ID)
+	}
+	heads, err := w.heads()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	list, err := w.ground().checklist(ctx, t, o.Stage, policy, heads)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	do := compliance.DecisionOptions{
+		Checklist: list, Variant: t.record.Variant, Machine: t.record.Machine, Policy: policy, Person: person.ID, Role: o.Role,
+		Meaning: o.Meaning, Answers: o.Answers, Refuse: o.Refuse, Reason: o.Reason, Language: compliance.Lang(w.in.c.Lang),
+		LogHeads: heads, SignedAt: w.in.now(),
+	}
+	if n := len(before.Envelopes); n > 0 {
+		do.Previous = before.Envelopes[n-1]
+	}
+	d, err := compliance.NewDecision(do)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	envelope, err := compliance.SignDecision(d, t.auth.ManifestBytes(), policy, o.Key)
+	return d, envelope, list, err
+}
+
+// want is what the sign-offs of a stage must be for.
+func (g ground) want(t *Tested, stage slot.Stage) compliance.Want {
+	return compliance.Want{Stage: compliance.Stage(stage), Manifest: t.auth.ManifestBytes(), Version: t.record.Version, Variant: t.record.Variant,
+		Machine: t.record.Machine, Logged: func(e bundle.Digest) (int, bool) {
+			for _, m := range g.ledger.Done(slot.EventSignOff) {
+				if m.Becomes == e.String() {
+					n, err := strconv.Atoi(m.Info[slot.InfoPolicy])
+					return n, err == nil
+				}
+			}
+			return 0, false
+		}}
+}
+
+// keep writes the signed envelope as an announced change; from then on it counts.
+func (w *work) keep(t *Tested, o SignOffOptions, d *compliance.Decision, policy *compliance.Policy, name string, envelope []byte) error {
+	then := statusSigned
+	if d.Refused {
+		then = statusSignedRefuse
+	}
+	info := map[string]string{slot.InfoStage: string(o.Stage), slot.InfoPerson: d.Person, slot.InfoRole: d.Role, "meaning": string(d.Meaning),
+		slot.InfoVersion: t.record.Version, slot.InfoVariant: t.record.Variant, slot.InfoManifest: t.record.ManifestSHA384.String(),
+		slot.InfoPolicy: strconv.Itoa(policy.Number)}
+	if d.Reason != "" {
+		info["reason"] = d.Reason
+	}
+	return w.writeFile(change{log: audit.Log(o.Stage.Log()), event: slot.EventSignOff, path: name + envelopeSuffix, then: then,
+		artefacts: map[string]string{"manifest.json": t.record.ManifestSHA384.String(), "signoff": slot.Sum(envelope).String()}, info: info},
+		envelope, 0o444)
+}
+
+// report writes the readable record beside the envelope.
+func (w *work) report(t *Tested, stage slot.Stage, policy *compliance.Policy, list *compliance.Checklist, name string, envelopes [][]byte) error {
+	rec, err := compliance.NewRecord(list, policy, envelopes, w.ground().want(t, stage))
+	if err != nil {
+		return err
+	}
+	raw, err := rec.JSON()
+	if err != nil {
+		return err
+	}
+	c := change{log: audit.Log(stage.Log()), event: "report", path: name + recordSuffix, then: audit.StatusDone,
+		artefacts: map[string]string{"report": slot.Sum(raw).String()}}
+	if err := w.writeFile(c, raw, 0o444); err != nil {
+		return err
+	}
+	text := []byte(rec.Text(compliance.Lang(w.in.c.Lang)))
+	c = change{log: audit.Log(stage.Log()), event: "report", path: name + textSuffix, then: audit.StatusDone,
+		artefacts: map[string]string{"report": slot.Sum(text).String()}}
+	return w.writeFile(c, text, fs.FileMode(0o444))
+}
+
+// freeReport finds a free name under reports/: two signatures may fall into one second.
+func (w *work) freeReport(name string) string {
+	try := slot.ReportsDir + "/" + name
+	for n := 2; w.dir.Exists(try+envelopeSuffix) || w.dir.Exists(try+recordSuffix) || w.dir.Exists(try+textSuffix); n++ {
+		try = slot.ReportsDir + "/" + name + "-" + strconv.Itoa(n)
+	}
+	return try
+}
+
+// Report is the sign-off record of the version that a stage runs or, before that, of the tested one: as text in
+// Config.Lang, with the path of its latest record under reports/. E-NOT-SIGNED-OFF when nobody has signed.
+func (in *Installer) Report(ctx context.Context, stage slot.Stage) (text, path string, err error) {
+	v, err := in.look()
+	if err != nil {
+		return "", "", err
+	}
+	defer v.close()
+	g := ground{in, v.dir, v.ledger}
+	r, digest, err := g.record(stage)
+	if err == nil && r == nil {
+		if r, digest, err = g.record(slot.Paper); err == nil && r == nil {
+			r, digest, err = g.record(slot.Demo)
+		}
+	}
+	if err != nil {
+		return "", "", err
+	}
+	if r == nil {
+		return "", "", fault.New(fault.BundleMissing, "no version is installed in %q", in.c.Root).With("root", in.c.Root)
+	}
+	t, err := g.tested(ctx, r, digest)
+	if err != nil {
+		return "", "", err
+	}
+	policy, err := g.policy()
+	if err != nil {
+		return "", "", err
+	}
+	a, err := g.dir.Approvals(g.ledger, policy, stage, r, t.auth.ManifestBytes())
+	if err != nil {
+		return "", "", err
+	}
+	if len(a.Envelopes) == 0 {
+		return "", "", notComplete(r.Version, stage, a.MissingRoles)
+	}
+	list, err := g.checklist(ctx, t, stage, policy, nil)
+	if err != nil {
+		return "", "", err
+	}
+	rec, err := compliance.NewRecord(list, policy, a.Envelopes, g.want(t, stage))
+	if err != nil {
+		return "", "", err
+	}
+	last := strings.TrimSuffix(a.SignOffs[len(a.SignOffs)-1].Path, envelopeSuffix)
+	return rec.Text(compliance.Lang(in.c.Lang)), g.dir.Abs(last + recordSuffix), nil
+}

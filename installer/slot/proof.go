@@ -1,0 +1,283 @@
+package slot
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"strconv"
+
+	"sluice/bundle"
+	"sluice/compliance"
+	"sluice/internal/fault"
+	"sluice/internal/progress"
+	"sluice/verify"
+)
+
+// Roots opens the trust roots of this installation.
+func (d *Dir) Roots() (*verify.Store, error) { return verify.OpenStore(d.Abs(KeysDir)) }
+
+// Authentic repeats the trust decision for a version folder: its manifest's signature by the root of that number.
+// No artifact is read.
+func (d *Dir) Authentic(store *verify.Store, folder string, rootVersion int) (*verify.Authentic, error) {
+	manifest, err := d.readBundleFile(folder, ManifestFile, MaxManifest)
+	if err != nil {
+		return nil, err
+	}
+	sig, err := d.readBundleFile(folder, SigFile, MaxSig)
+	if err != nil {
+		return nil, err
+	}
+	return store.AuthenticateInstalled(manifest, sig, rootVersion, verify.History{})
+}
+
+func (d *Dir) readBundleFile(folder, name string, limit int64) ([]byte, error) {
+	raw, err := d.Read(folder+"/"+name, limit)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return raw, err
+	}
+	if !d.Exists(folder) {
+		return nil, fault.New(fault.BundleMissing, "folder %q is gone: %w", folder, err).With("path", d.Abs(folder))
+	}
+	return nil, fault.New(fault.InstalledChanged, "folder %q holds no %q: %w", folder, name, err).With("path", d.Abs(folder))
+}
+
+// Verify repeats everything that can be proven about a version folder: signature, description and each byte.
+func (d *Dir) Verify(ctx context.Context, store *verify.Store, r *Record, p progress.Func) (*verify.Authentic, error) {
+	a, err := d.Authentic(store, r.Folder, r.TrustRoot)
+	if err != nil {
+		return nil, err
+	}
+	m := a.Manifest()
+	if a.ManifestSHA384() != r.ManifestSHA384 || m.Version != r.Version || m.ModelFamily != r.ModelFamily {
+		return nil, fault.New(fault.InstalledChanged, "folder %q holds version %q with manifest %s, want version %q with %s",
+			r.Folder, m.Version, a.ManifestSHA384(), r.Version, r.ManifestSHA384).With("path", d.Abs(r.Folder))
+	}
+	if err := d.VerifyFolder(ctx, a, r.Folder, r.Variant, p); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// VerifyFolder compares a version folder with an authentic manifest: exactly the variant's files, each byte.
+func (d *Dir) VerifyFolder(ctx context.Context, a *verify.Authentic, folder, variant string, p progress.Func) error {
+	manifest, err := d.readBundleFile(folder, ManifestFile, MaxManifest)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(manifest, a.ManifestBytes()) {
+		return fault.New(fault.InstalledChanged, "%q in folder %q is another one", ManifestFile, folder).With("path", d.Abs(folder))
+	}
+	have, err := d.Installed(folder)
+	if err != nil {
+		return err
+	}
+	want, err := NewInstalled(a.Manifest(), a.ManifestSHA384(), variant)
+	if err != nil {
+		return err
+	}
+	if !have.Equal(want) {
+		return fault.New(fault.InstalledChanged, "%q in folder %q does not describe variant %q", InstalledFile, folder, variant).
+			With("path", d.Abs(folder))
+	}
+	return verify.Folder(ctx, d.Abs(folder), a, variant, p)
+}
+
+// Policy reads the site's policy and proves it: signed by the site's root, and the one that the log took in. nil without
+// an error when this root never had one.
+func (d *Dir) Policy(store *verify.Store, l *Ledger) (*compliance.Policy, error) {
+	raw, err := d.Read(PolicyFile, MaxPolicy)
+	have := Absent
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, err
+	default:
+		have = Sum(raw).String()
+	}
+	if err := l.Check(PolicyFile, have); err != nil {
+		return nil, err
+	}
+	if have == Absent {
+		return nil, nil
+	}
+	return ParsePolicy(store, raw)
+}
+
+// ParsePolicy proves a policy envelope by the site's root.
+func ParsePolicy(store *verify.Store, raw []byte) (*compliance.Policy, error) {
+	s, _, err := store.Envelope(verify.Site, verify.RoleTargets, raw, bundle.TypePolicy, MaxPolicy)
+	if err != nil {
+		return nil, err
+	}
+	return compliance.PolicyOf(s)
+}
+
+// Names of what a sign-off's mark carries beside the common ones.
+const (
+	InfoStage    = "stage"
+	InfoVariant  = "variant"
+	InfoVersion  = "version"
+	InfoFamily   = "family"
+	InfoCreated  = "created"
+	InfoPerson   = "person"
+	InfoRole     = "role"
+	InfoPolicy   = "policy_number"
+	InfoManifest = "manifest_sha384"
+	InfoThen     = "then" // status of the outcome when the change took place
+)
+
+// Approvals are the sign-offs of one stage for one version.
+type Approvals struct {
+	*compliance.Approval
+	SignOffs  []SignOff // where they lie, in the order they were signed
+	Envelopes [][]byte
+}
+
+// Approvals collects the sign-offs that the log took in for a stage of a version, proves each file by its digest and
+// all of them by the policy. E-SIGNOFF-INVALID for a file that is gone or changed; E-POLICY-NONE without a policy.
+func (d *Dir) Approvals(l *Ledger, policy *compliance.Policy, stage Stage, r *Record, manifest []byte) (*Approvals, error) {
+	if policy == nil {
+		return nil, fault.New(fault.PolicyNone, "the site has no policy that says who may sign for stage %q", stage).With("stage", string(stage))
+	}
+	out := &Approvals{}
+	numbers := map[bundle.Digest]int{}
+	for _, m := range l.Done(EventSignOff) {
+		if m.Info[InfoStage] != string(stage) || m.Info[InfoVariant] != r.Variant || m.Info[InfoManifest] != r.ManifestSHA384.String() {
+			continue
+		}
+		raw, err := d.Read(m.Path, MaxReport)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if err != nil || Sum(raw).String() != m.Becomes {
+			return nil, fault.New(fault.SignoffInvalid, "sign-off %q of %q is not the one that the log took in", m.Path, m.Info[InfoPerson]).
+				With("path", d.Abs(m.Path)).With("person", m.Info[InfoPerson])
+		}
+		out.Envelopes = append(out.Envelopes, raw)
+		out.SignOffs = append(out.SignOffs, SignOff{Stage: stage, Path: m.Path, SHA384: Sum(raw), Person: m.Info[InfoPerson], Role: m.Info[InfoRole]})
+		numbers[Sum(raw)], _ = strconv.Atoi(m.Info[InfoPolicy])
+	}
+	var err error
+	out.Approval, err = compliance.CheckApprovals(policy, out.Envelopes, compliance.Want{
+		Stage: compliance.Stage(stage), Manifest: manifest, Version: r.Version, Variant: r.Variant, Machine: r.Machine,
+		Logged: func(e bundle.Digest) (int, bool) { n, ok := numbers[e]; return n, ok },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// CheckLadder proves a paper or live record's sign-offs: complete for its stage and every rung below, and exactly those
+// that the record names.
+func (d *Dir) CheckLadder(l *Ledger, policy *compliance.Policy, r *Record, manifest []byte) error {
+	var named []SignOff
+	for _, stage := range []Stage{Paper, Live} {
+		a, err := d.Approvals(l, policy, stage, r, manifest)
+		if err != nil {
+			return err
+		}
+		if !a.Complete {
+			return fault.New(fault.NotSignedOff, "version %q is not signed off for stage %q: missing %q", r.Version, stage, a.MissingRoles).
+				With("stage", string(stage)).With("missing_roles", a.MissingRoles)
+		}
+		named = append(named, a.SignOffs...)
+		if stage == r.Stage {
+			break
+		}
+	}
+	for _, s := range r.SignOffs { // later signatures may have come; those that counted must still stand
+		found := false
+		for _, n := range named {
+			found = found || n == s
+		}
+		if !found {
+			return fault.New(fault.SignoffInvalid, "sign-off %q that the record names is not one that the log took in", s.Path).
+				With("path", d.Abs(s.Path)).With("person", s.Person)
+		}
+	}
+	return nil
+}
+
+// RollbackPredicate is what a person signs to return to the version that was live before (TypeRollback); the
+// statement's subject is the manifest of that version.
+type RollbackPredicate struct {
+	Schema     string        `json:"schema"`
+	From       string        `json:"from"`
+	FromSHA384 bundle.Digest `json:"from_sha384"`
+	To         string        `json:"to"`
+	Variant    string        `json:"variant"`
+	ToSHA384   bundle.Digest `json:"to_sha384"`
+	Machine    Machine       `json:"machine"`
+	Person     string        `json:"person"`
+	Reason     string        `json:"reason"`
+	Log        Head          `json:"log"`
+	At         string        `json:"at"`
+}
+
+// RollbackSchema is the only schema of a rollback statement.
+const RollbackSchema = "sluice-rollback/1"
+
+// CheckRollback proves the statement that brought a live record's version back: by a registered person, for this
+// machine and these bytes.
+func (d *Dir) CheckRollback(l *Ledger, policy *compliance.Policy, r *Record, manifest []byte) error {
+	if r.Rollback == nil {
+		return nil
+	}
+	if policy == nil {
+		return fault.New(fault.PolicyNone, "the site has no policy that says who may roll back")
+	}
+	raw, err := d.Read(r.Rollback.Path, MaxReport)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	bad := func(err error) error {
+		return fault.New(fault.SignoffInvalid, "rollback statement %q: %w", r.Rollback.Path, err).With("path", d.Abs(r.Rollback.Path))
+	}
+	if err != nil || Sum(raw) != r.Rollback.SHA384 {
+		return bad(errors.New("it is not the one that the record names"))
+	}
+	if err := l.Check(r.Rollback.Path, Sum(raw).String()); err != nil {
+		return err
+	}
+	person := policy.Person(r.Rollback.Person)
+	if person == nil {
+		return bad(errors.New("nobody of that name is registered"))
+	}
+	p, err := ParseRollback(raw, person, manifest)
+	if err != nil {
+		return bad(err)
+	}
+	if p.To != r.Version || p.Variant != r.Variant || p.ToSHA384 != r.ManifestSHA384 || p.Machine != r.Machine || p.Person != person.ID {
+		return bad(errors.New("it belongs to something else"))
+	}
+	return nil
+}
+
+// ParseRollback proves a rollback statement by one person's key.
+func ParseRollback(raw []byte, person *compliance.Person, manifest []byte) (*RollbackPredicate, error) {
+	key, err := bundle.ParsePublicKey([]byte(person.PublicKey))
+	if err != nil {
+		return nil, err
+	}
+	env, err := bundle.ParseEnvelope(raw)
+	if err != nil {
+		return nil, err
+	}
+	s, _, err := env.Verify(bundle.TypeRollback, []bundle.PublicKey{key}, 1)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.CheckSubject(ManifestFile, manifest); err != nil {
+		return nil, err
+	}
+	p := &RollbackPredicate{}
+	if err := bundle.StrictUnmarshal(s.Predicate, p, MaxReport); err != nil {
+		return nil, err
+	}
+	if p.Schema != RollbackSchema {
+		return nil, fault.New(fault.Schema, "schema %q, want %q", p.Schema, RollbackSchema)
+	}
+	return p, nil
+}

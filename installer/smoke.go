@@ -1,0 +1,303 @@
+package installer
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"sluice/audit"
+	"sluice/bundle"
+	"sluice/inference"
+	"sluice/installer/slot"
+	"sluice/internal/fault"
+	"sluice/internal/fsx"
+)
+
+// programName is the installed copy of this program.
+var programName = map[bool]string{true: "sluice.exe", false: "sluice"}[runtime.GOOS == "windows"]
+
+// maxProgram limits the copy of the program.
+const maxProgram = 1 << 30
+
+// Smoke runs the golden cases of the candidate in a child process of the installed program, with the engine library
+// below the root. When all pass, the demo record names the candidate. When not, the old records stay and a candidate
+// that this installation made is taken back. Errors: E-SMOKE-FAILED, E-ENGINE-*, E-MODEL-*, E-CONTRACT.
+func (in *Installer) Smoke(ctx context.Context, c *Candidate) (*Tested, error) {
+	if !c.valid() || !c.token.of(in) {
+		return nil, noToken("smoke", "activate")
+	}
+	return write(ctx, in, demands{what: "smoke"}, func(w *work) (*Tested, error) {
+		t, _, err := w.smoke(ctx, c, nil)
+		return t, err
+	})
+}
+
+func (w *work) smoke(ctx context.Context, c *Candidate, before []Attempt) (*Tested, *inference.Report, error) {
+	if !c.valid() || !c.token.of(w.in) {
+		return nil, nil, noToken("smoke", "activate")
+	}
+	w.about(c.fit.auth)
+	if !w.dir.Exists(c.folder) {
+		return nil, nil, fault.New(fault.VersionUnknown, "folder %q is gone", c.folder).With("path", w.dir.Abs(c.folder))
+	}
+	t, report, err := w.prove(ctx, c, before)
+	if err != nil && smokeRefusal(err) {
+		if werr := w.withdraw(c); werr != nil {
+			return nil, report, errors.Join(err, werr)
+		}
+	}
+	return t, report, err
+}
+
+// prove runs the golden cases and, when they pass, writes the demo record.
+func (w *work) prove(ctx context.Context, c *Candidate, before []Attempt) (*Tested, *inference.Report, error) {
+	a, variant := c.fit.auth, c.Variant()
+	program, err := w.ensureProgram(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	spec, err := w.engineFor(ctx, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	info := map[string]any{slot.InfoVersion: a.Manifest().Version, slot.InfoVariant: variant, "folder": c.folder}
+	flags := map[string]string{"engine": spec.Kind, "provider": spec.Provider}
+	if err := w.note(audit.Demo, "smoke", "started", w.artefacts(a), flags, info); err != nil {
+		return nil, nil, err
+	}
+	report, err := inference.Smoke(ctx, w.in.abs(slot.BinDir+"/"+programName), inference.Job{
+		Dir: w.dir.Abs(c.folder), Manifest: a.Manifest(), Variant: variant, Engine: spec,
+	}, variantProgress(w.in.c.Progress, variant))
+	if err == nil && (report == nil || !report.Passed) {
+		err = failed(variant, report)
+	}
+	w.in.point("smoked")
+	if err != nil {
+		info["code"], info["message"] = string(fault.CodeOf(err)), err.Error()
+		if nerr := w.note(audit.Demo, "smoke", "failed", w.artefacts(a), flags, info); nerr != nil {
+			return nil, report, nerr
+		}
+		return nil, report, err
+	}
+	if err := w.note(audit.Demo, "smoke", "passed", w.artefacts(a), flags, info); err != nil {
+		return nil, report, err
+	}
+	rec, err := w.demoRecord(ctx, c, spec, report, program)
+	if err != nil {
+		return nil, report, err
+	}
+	rec.Attempts = append(append([]Attempt(nil), before...), Attempt{Variant: variant, Engine: rec.Engine.Kind, Passed: true})
+	digest, err := w.putRecord(rec, audit.StatusDemoReady)
+	if err != nil {
+		return nil, report, err
+	}
+	_ = w.dir.PointLatest(c.folder) // a convenience; the next start repairs it
+	return &Tested{token: token{w.in}, auth: a, record: rec, digest: digest, report: report}, report, nil
+}
+
+// failed turns a report into the refusal it tells of.
+func failed(variant string, r *inference.Report) error {
+	if r == nil {
+		return fault.New(fault.SmokeFailed, "variant %q: the smoke test gave no report", variant)
+	}
+	code := r.Code
+	if code == "" || code.Exit() != fault.SmokeFailed.Exit() {
+		code = fault.SmokeFailed
+	}
+	e := fault.New(code, "variant %q on engine %q: %s", variant, r.Engine, r.Reason).With("variant", variant).With("engine", r.Engine)
+	for _, c := range r.Cases {
+		if !c.Passed {
+			return e.With("case", c.Name).With("model", c.Model)
+		}
+	}
+	return e
+}
+
+// program is what answers the hidden verb before the copy under bin/ is made.
+func (in *Installer) program() string {
+	if in.c.Program != "" {
+		return in.c.Program
+	}
+	return in.abs(slot.BinDir + "/" + programName)
+}
+
+// ensureProgram keeps a copy of this program below the root, so that the gate works with the stick gone.
+func (w *work) ensureProgram(ctx context.Context) (bundle.Digest, error) {
+	name := slot.BinDir + "/" + programName
+	have, err := w.dir.Have(name)
+	if err != nil {
+		return bundle.Digest{}, err
+	}
+	if w.in.c.Program == "" {
+		if have == slot.Absent {
+			return bundle.Digest{}, fault.New(fault.Internal, "no program to run inference with: %q is not there", w.dir.Abs(name))
+		}
+		return bundle.ParseDigest(have)
+	}
+	f, err := os.Open(w.in.c.Program)
+	if err != nil {
+		return bundle.Digest{}, fsx.Classify(err, "opening", w.in.c.Program)
+	}
+	defer f.Close()
+	want, err := slot.SumReader(f)
+	if err != nil {
+		return bundle.Digest{}, fsx.Classify(err, "reading", w.in.c.Program)
+	}
+	if want.String() == have {
+		return want, nil
+	}
+	if err := alive(ctx); err != nil {
+		return bundle.Digest{}, err
+	}
+	if err := fsx.MkdirAll(w.dir.Root(), slot.BinDir, 0o755); err != nil {
+		return bundle.Digest{}, err
+	}
+	c := change{log: audit.Demo, event: "program", path: name, becomes: want.String(), then: audit.StatusDone,
+		artefacts: map[string]string{"program": want.String()}, info: map[string]string{"program_version": w.in.c.Version}}
+	return want, w.perform(c, func() error {
+		if _, err := f.Seek(0, 0); err != nil {
+			return err
+		}
+		_, err := fsx.WriteFrom(w.dir.Root(), name, f, maxProgram, 0o755)
+		return err
+	})
+}
+
+// library finds the engine library to judge variants with: the one given by the user, copied below the root first, or
+// one that was copied there earlier.
+func (w *work) library(ctx context.Context, m *bundle.Manifest) (library, error) {
+	allowed := inference.Allowed{Manifest: m, Given: w.in.engine}
+	if w.in.c.EngineLib != "" {
+		return w.copyLibrary(ctx, w.in.c.EngineLib, allowed)
+	}
+	p, d, err := inference.FindLibrary(ctx, w.in.abs(slot.EnginesDir), allowed)
+	return library{path: p, digest: d}, err
+}
+
+func (w *work) copyLibrary(ctx context.Context, src string, allowed inference.Allowed) (library, error) {
+	d, err := inference.AllowedLibrary(ctx, src, allowed)
+	if err != nil {
+		return library{}, err
+	}
+	if err := fsx.MkdirAll(w.dir.Root(), slot.EnginesDir, 0o755); err != nil {
+		return library{}, err
+	}
+	there := w.dir.Exists(slot.EnginesDir + "/" + d.String())
+	artefacts := map[string]string{"engine_library": d.String()}
+	if !there {
+		if err := w.note(audit.Demo, "engine", "started", artefacts, nil, map[string]any{"source": src}); err != nil {
+			return library{}, err
+		}
+	}
+	p, d, err := inference.CopyLibrary(ctx, src, w.in.abs(slot.EnginesDir), allowed)
+	if err != nil {
+		return library{}, err
+	}
+	if !there {
+		err = w.note(audit.Demo, "engine", audit.StatusDone, artefacts, nil, nil)
+	}
+	return library{path: p, digest: d}, err
+}
+
+// engineFor chooses the engine of a candidate; a library that the variant brings comes before all others.
+func (w *work) engineFor(ctx context.Context, c *Candidate) (inference.EngineSpec, error) {
+	m := c.fit.auth.Manifest()
+	v, lib := m.Variant(c.Variant()), c.fit.library
+	if art := runtimeArtifact(m, v); art != nil {
+		var err error
+		src := filepath.Join(w.dir.Abs(c.folder), filepath.FromSlash(art.Path))
+		if lib, err = w.copyLibrary(ctx, src, inference.Allowed{Manifest: m}); err != nil {
+			return inference.EngineSpec{}, err
+		}
+	}
+	return inference.Choose(v, lib.path, lib.digest)
+}
+
+func (w *work) demoRecord(ctx context.Context, c *Candidate, spec inference.EngineSpec, r *inference.Report, program bundle.Digest) (*slot.Record, error) {
+	machine, err := w.dir.Machine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m := c.fit.auth.Manifest()
+	rec := &slot.Record{
+		Schema: slot.RecordSchema, Stage: slot.Demo, Enabled: true,
+		ModelFamily: m.ModelFamily, Version: m.Version, Variant: c.Variant(), Folder: c.folder,
+		ManifestSHA384: c.fit.auth.ManifestSHA384(), TrustRoot: c.fit.auth.RootVersion(),
+		Engine: slot.Engine{Kind: spec.Kind, Version: r.EngineVersion, LibrarySHA384: spec.LibrarySHA384, Provider: spec.Provider,
+			Threads: max(r.Threads, spec.Threads), Program: program},
+		Proof: slot.Proof{Cases: []slot.Case{}, MedianMS: finite(r.MedianMS), P95MS: finite(r.P95MS), LimitMS: finite(r.LimitMS),
+			PeakMiB: r.PeakMiB, LimitMiB: r.LimitMiB},
+		Machine: machine, At: w.in.now(), Operator: w.actor,
+	}
+	if rec.Engine.Kind == "" {
+		rec.Engine.Kind = inference.KindReference
+	}
+	if rec.Engine.Provider == "" {
+		rec.Engine.Provider = r.Provider
+	}
+	if spec.LibraryPath != "" {
+		rel, err := filepath.Rel(w.in.c.Root, spec.LibraryPath)
+		if err != nil {
+			return nil, fault.New(fault.Internal, "engine library %q does not lie below the root: %w", spec.LibraryPath, err)
+		}
+		rec.Engine.Library = filepath.ToSlash(rel)
+	}
+	for _, k := range r.Cases {
+		rec.Proof.Cases = append(rec.Proof.Cases, slot.Case{Model: k.Model, Name: k.Name, WorstAbs: finite(k.WorstAbs),
+			WorstRel: finite(k.WorstRel), LatencyMS: finite(k.LatencyMS)})
+	}
+	return rec, nil
+}
+
+// finite keeps JSON's numbers: an infinite relative deviation (of an expected 0) passes by the absolute tolerance.
+func finite(f float64) float64 {
+	if math.IsInf(f, 0) || math.IsNaN(f) {
+		return -1
+	}
+	return f
+}
+
+// putRecord writes a stage's record as an announced change.
+func (w *work) putRecord(r *slot.Record, then string) (bundle.Digest, error) {
+	heads, err := w.heads()
+	if err != nil {
+		return bundle.Digest{}, err
+	}
+	r.Logs = heads
+	raw, err := r.Encode()
+	if err != nil {
+		return bundle.Digest{}, err
+	}
+	art := map[string]string{"manifest.json": r.ManifestSHA384.String(), "record": slot.Sum(raw).String()}
+	if !r.Engine.LibrarySHA384.IsZero() {
+		art["engine_library"] = r.Engine.LibrarySHA384.String()
+	}
+	for _, s := range r.SignOffs {
+		art[s.Path] = s.SHA384.String()
+	}
+	c := change{log: audit.Log(r.Stage.Log()), event: slot.EventRecord, path: r.Stage.RecordFile(), then: then, artefacts: art,
+		flags: map[string]string{"engine": r.Engine.Kind, "provider": r.Engine.Provider},
+		info: map[string]string{slot.InfoFamily: r.ModelFamily, slot.InfoVersion: r.Version, slot.InfoVariant: r.Variant,
+			slot.InfoManifest: r.ManifestSHA384.String()}}
+	if r.Reason != "" {
+		c.info["reason"] = r.Reason
+	}
+	return slot.Sum(raw), w.writeFile(c, raw, fs.FileMode(0o644))
+}
+
+// SmokeAgain repeats the golden cases of an installed version and makes it the demo version. An empty version is the
+// one of the demo record; an empty variant the only installed one. Nothing is taken back when they fail.
+func (in *Installer) SmokeAgain(ctx context.Context, version, variant string) (*Tested, error) {
+	return write(ctx, in, demands{what: "smoke"}, func(w *work) (*Tested, error) {
+		c, err := w.reinstalled(ctx, version, variant)
+		if err != nil {
+			return nil, err
+		}
+		t, _, err := w.smoke(ctx, c, nil)
+		return t, err
+	})
+}

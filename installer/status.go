@@ -1,0 +1,219 @@
+package installer
+
+import (
+	"slices"
+	"time"
+
+	"sluice/audit"
+	"sluice/compliance"
+	"sluice/installer/slot"
+	"sluice/internal/fault"
+	"sluice/internal/fsx"
+	"sluice/verify"
+)
+
+// Versions lists what is installed, the newest version first. It verifies nothing.
+func (in *Installer) Versions() ([]VersionInfo, error) {
+	dir, err := slot.Open(in.c.Root)
+	if fault.CodeOf(err) == fault.BundleMissing {
+		return []VersionInfo{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	return versions(dir)
+}
+
+func versions(dir *slot.Dir) ([]VersionInfo, error) {
+	found, err := dir.Versions()
+	if err != nil {
+		return nil, err
+	}
+	out := []VersionInfo{}
+	for _, v := range found {
+		i := VersionInfo{Folder: dir.Abs(v.Folder), Stages: []slot.Stage{}}
+		if v.Installed != nil {
+			i.Version, i.Variant, i.ManifestSHA384 = v.Installed.Version, v.Installed.Variant, v.Installed.ManifestSHA384
+		}
+		if v.Problem != nil {
+			i.Problem = v.Problem.Error()
+		}
+		for _, stage := range slot.Stages() {
+			r, _, err := dir.Record(stage)
+			if err != nil || r == nil {
+				continue
+			}
+			if r.Folder == v.Folder {
+				i.Stages = append(i.Stages, stage)
+			}
+			i.WayBack = i.WayBack || r.Previous != nil && r.Previous.Folder == v.Folder
+		}
+		out = append(out, i)
+	}
+	return out, nil
+}
+
+// Status says what is installed, what runs on which stage, whose signatures are missing, and what comes next. It
+// writes nothing and takes no lock; what is wrong stands in Problems instead of an error.
+func (in *Installer) Status() (*Status, error) {
+	s := &Status{Root: in.c.Root, Versions: []VersionInfo{}, Stages: map[slot.Stage]StageStatus{}, Waiting: []Waiting{}, Problems: []Problem{}, Next: []string{}}
+	dir, err := slot.Open(in.c.Root)
+	if fault.CodeOf(err) == fault.BundleMissing {
+		s.Next = trustCommand(verify.Oem)
+		return s, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	if err := s.fill(in, dir); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Status) problem(err error) {
+	if err != nil {
+		s.Problems = append(s.Problems, Problem{Code: fault.CodeOf(err), Message: err.Error()})
+	}
+}
+
+func (s *Status) fill(in *Installer, dir *slot.Dir) error {
+	var err error
+	if s.Versions, err = versions(dir); err != nil {
+		return err
+	}
+	s.busy(in)
+	store, err := dir.Roots()
+	s.problem(err)
+	s.Trust = err == nil && store.Has(verify.Oem)
+	site := err == nil && store.Has(verify.Site)
+	g := ground{in: in, dir: dir, ledger: &slot.Ledger{}}
+	v, err := in.look()
+	s.problem(err)
+	if err == nil {
+		defer v.close()
+		g.ledger = v.ledger
+		s.lastCheck(v.logs)
+		h, err := history(in, dir, v.ledger)
+		s.problem(err)
+		s.ModelFamily, s.Floor = h.Family, h.Floor
+	}
+	sound := err == nil // without logs, nothing can be compared
+	records := map[slot.Stage]*slot.Record{}
+	for _, stage := range slot.Stages() {
+		r, _, err := dir.Record(stage)
+		if err == nil && sound {
+			r, _, err = g.record(stage)
+		}
+		s.problem(err)
+		if r == nil {
+			continue
+		}
+		records[stage] = r
+		st := StageStatus{Version: r.Version, Variant: r.Variant, Engine: r.Engine.Kind, Enabled: r.Enabled, At: r.At}
+		if r.Previous != nil {
+			st.Previous = r.Previous.Version
+		}
+		s.Stages[stage] = st
+	}
+	var policy *compliance.Policy
+	if sound && store != nil {
+		policy, err = g.policy()
+		s.problem(err)
+		s.Policy = policy != nil
+	}
+	s.Next = s.next(g, records, policy, site)
+	return nil
+}
+
+func (s *Status) busy(in *Installer) {
+	if name, pid := fsx.Holder(in.abs(slot.LockFile)); pid != 0 {
+		s.Busy = name
+	}
+}
+
+func (s *Status) lastCheck(logs *audit.Logs) {
+	if logs == nil {
+		return
+	}
+	for _, stage := range slot.Stages() {
+		lines, err := logs.Read(audit.Log(stage.Log()), audit.Filter{Event: "check", Last: 1})
+		if err != nil || len(lines) == 0 {
+			continue
+		}
+		e := lines[0].Entry
+		at, err := time.Parse(time.RFC3339, e.Timestamp)
+		if err == nil && (s.LastCheck == nil || at.After(s.LastCheck.At)) {
+			s.LastCheck = &LastCheck{Stage: stage, At: at, OK: e.Code == "", Code: fault.Code(e.Code)}
+		}
+	}
+}
+
+// next finds what waits for whom, and the command that comes next.
+func (s *Status) next(g ground, records map[slot.Stage]*slot.Record, policy *compliance.Policy, site bool) []string {
+	demo, paper, live := records[slot.Demo], records[slot.Paper], records[slot.Live]
+	on := live != nil && live.Enabled
+	signOff := func(stage slot.Stage, r *slot.Record) []string {
+		w := Waiting{Stage: stage, Version: r.Version, Roles: []string{}, People: []string{}}
+		raw, err := g.dir.Read(r.Folder+"/"+slot.ManifestFile, slot.MaxManifest)
+		s.problem(err)
+		if err != nil {
+			return nil
+		}
+		a, err := g.dir.Approvals(g.ledger, policy, stage, r, raw)
+		if err != nil {
+			s.problem(err)
+			return nil
+		}
+		if a.Complete {
+			return nil
+		}
+		w.Roles = a.MissingRoles
+		for i := range policy.People {
+			p := &policy.People[i]
+			signed := slices.ContainsFunc(a.SignOffs, func(o slot.SignOff) bool { return o.Person == p.ID })
+			if policy.Active(p) && !signed && slices.ContainsFunc(p.Roles, func(r string) bool { return slices.Contains(a.MissingRoles, r) }) {
+				w.People = append(w.People, p.ID)
+			}
+		}
+		s.Waiting = append(s.Waiting, w)
+		who := "<person>"
+		if len(w.People) > 0 {
+			who = w.People[0]
+		}
+		return []string{"signoff", "--stage", string(stage), "--operator", who, "--key", "<" + who + ".key>"}
+	}
+	switch {
+	case demo == nil && !s.Trust:
+		return trustCommand(verify.Oem)
+	case demo == nil:
+		return []string{"install", "<bundle.tar.zst>"}
+	case policy == nil && !site:
+		return trustCommand(verify.Site)
+	case policy == nil:
+		return []string{"policy", "init", "--key", "<site.key>"}
+	case len(policy.People) == 0:
+		return []string{"people", "add", "--id", "<id>", "--name", "<name>", "--role", "operator", "--pub", "<name.pub>", "--key", "<site.key>"}
+	}
+	if !paper.Same(demo) {
+		if cmd := signOff(slot.Paper, demo); cmd != nil {
+			return cmd
+		}
+	}
+	if paper != nil && !(on && live.Same(paper)) && !rolledBackFrom(live, paper) {
+		if cmd := signOff(slot.Live, paper); cmd != nil {
+			return cmd
+		}
+		return []string{"live", "enable"}
+	}
+	if live != nil && !on {
+		return []string{"live", "enable"}
+	}
+	return []string{"check", "--stage", "live"}
+}
+
+func trustCommand(of verify.Root) []string {
+	return []string{"trust", "init", "--of", string(of), "--from", "<1.root.json>", "--fingerprint", "<from the delivery note>"}
+}
