@@ -4,6 +4,7 @@
 package compliance
 
 import (
+	"sluice/assets"
 	"sluice/bundle"
 )
 
@@ -23,12 +24,12 @@ const (
 )
 
 // Lang is a language of checklist and record.
-type Lang string
+type Lang = assets.Lang
 
 // The languages.
 const (
-	English Lang = "en"
-	Polish  Lang = "pl"
+	English = assets.English
+	Polish  = assets.Polish
 )
 
 // Policy is the predicate of the site's policy statement.
@@ -49,9 +50,9 @@ type Person struct {
 	ID        string   `json:"id"` // [a-z0-9][a-z0-9._-]{0,63}
 	Name      string   `json:"name"`
 	Roles     []string `json:"roles"`
-	PublicKey string   `json:"public_key"`        // PEM
-	Since     int      `json:"since"`             // number of the first policy with this person
-	Retired   int      `json:"retired,omitempty"` // number of the first policy that does not let them sign any more
+	PublicKey string   `json:"public_key"`       // PEM
+	Since     int      `json:"since"`            // number of the first policy with this person
+	Retired   int      `json:"retired,omitzero"` // number of the first policy that does not let them sign any more
 }
 
 // StagePolicy says whose signatures a stage needs: each listed role from another person. A role may be listed twice.
@@ -61,13 +62,13 @@ type StagePolicy struct {
 
 // Item is one line of a checklist.
 type Item struct {
-	ID        string            `json:"id"` // [a-z0-9][a-z0-9._-]{0,63}
+	ID        string            `json:"id"` // [a-z0-9][a-z0-9._-]{0,63}; in a checklist "oem/" or "site/" stands before ids of those
 	Stage     Stage             `json:"stage"`
-	Role      string            `json:"role"`                // who answers; RoleEvery: each who signs
-	Automatic bool              `json:"automatic,omitempty"` // answered by evidence, not by a person
-	Optional  bool              `json:"optional,omitempty"`  // a "no" does not block
-	Evidence  string            `json:"evidence,omitempty"`  // name of the evidence shown beside it
-	Text      map[Lang]ItemText `json:"text"`                // English is required
+	Role      string            `json:"role"`               // who answers; RoleEvery: each who signs
+	Automatic bool              `json:"automatic,omitzero"` // answered by evidence, not by a person
+	Optional  bool              `json:"optional,omitzero"`  // a "no" does not block
+	Evidence  string            `json:"evidence,omitempty"` // name of the evidence shown beside it
+	Text      map[Lang]ItemText `json:"text"`               // English is required
 }
 
 // RoleEvery marks an item that each person who signs answers.
@@ -202,8 +203,8 @@ const DecisionSchema = "sluice-signoff/1"
 type DecidedItem struct {
 	ID        string `json:"id"`
 	Role      string `json:"role"`
-	Automatic bool   `json:"automatic,omitempty"`
-	Optional  bool   `json:"optional,omitempty"`
+	Automatic bool   `json:"automatic,omitzero"`
+	Optional  bool   `json:"optional,omitzero"`
 	Evidence  string `json:"evidence,omitempty"`
 	Answer    Reply  `json:"answer,omitempty"`
 	Comment   string `json:"comment,omitempty"`
@@ -241,9 +242,10 @@ type Want struct {
 
 // Approval is the outcome of CheckApprovals.
 type Approval struct {
-	Complete     bool     `json:"complete"`
-	MissingRoles []string `json:"missing_roles"`
-	Signed       []Signed `json:"signed"`
+	Complete      bool     `json:"complete"`
+	MissingRoles  []string `json:"missing_roles"`
+	NeedsApproved bool     `json:"needs_approved"` // nobody has signed with the meaning "approved" yet
+	Signed        []Signed `json:"signed"`
 }
 
 // Signed is one decision that holds.

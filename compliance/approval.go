@@ -1,0 +1,195 @@
+package compliance
+
+import (
+	"crypto/sha512"
+	"slices"
+
+	"sluice/bundle"
+	"sluice/internal/fault"
+)
+
+// CheckApprovals judges the envelopes of one stage, in the order they were signed, against the site's policy of today.
+//
+// Each must be a decision signed with the key of one person of the policy, about exactly what want says, in a role that
+// the person has, and name the envelope before it: one that was left out or put in between is noticed. Each person signs once. The
+// roles that the stage asks for are then filled by different people, who have different keys (Validate). A decision may
+// carry a role that the stage does not ask for: it stands in the record and fills nothing.
+//
+// People who have retired: retirement is a policy's number, no date, for no clock here is trusted. A decision says under
+// which number it was signed. That of a retired person counts when this number is lower than the one they retired
+// with, and want.Logged confirms that the decision log took in this very envelope under such a number: so a key that leaks
+// after its owner left cannot sign anything into the past.
+//
+// Too few signatures are no error: Complete is false. Errors: E-POLICY-NONE; E-SIGNOFF-INVALID (bad signature, other
+// bundle, stage, variant, edited answers, broken order; detail field where one differs), E-MACHINE-OTHER, E-POLICY-REFUSES
+// (unknown or retired person, role, the same person twice), E-SIGNOFF-REFUSED when one of them is a refusal.
+func CheckApprovals(policy *Policy, envelopes [][]byte, want Want) (*Approval, error) {
+	signed, err := examine(policy, envelopes, want)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range signed {
+		if s.Decision.Refused {
+			return nil, fault.New(fault.SignoffRefused, "%q refused to sign stage %q: %q", s.Person, want.Stage, clip(s.Decision.Reason)).
+				With("person", s.Person).With("reason", s.Decision.Reason).With("stage", string(want.Stage))
+		}
+	}
+	return count(policy, signed, want.Stage), nil
+}
+
+// examine checks everything but whether the decisions are enough and in favour.
+func examine(policy *Policy, envelopes [][]byte, want Want) ([]Signed, error) {
+	if policy == nil {
+		return nil, fault.New(fault.PolicyNone, "the site has no policy, so no sign-off can be judged")
+	}
+	if want.Stage == "" || len(want.Manifest) == 0 || want.Variant == "" || want.Machine.KeyID == "" || want.Machine.System.IsZero() {
+		return nil, fault.New(fault.Internal, "approvals are checked against stage, manifest, variant and machine; one is missing")
+	}
+	var out []Signed
+	var previous bundle.Digest
+	for i, raw := range envelopes {
+		s, err := examineOne(policy, raw, want)
+		if err != nil {
+			return nil, err
+		}
+		if s.Decision.Previous != previous {
+			return nil, signoffInvalid("sign-off %d does not follow the one before it: one was removed, added or moved", i+1).With("field", "previous")
+		}
+		if slices.ContainsFunc(out, func(o Signed) bool { return o.Person == s.Person || o.KeyID == s.KeyID }) {
+			return nil, refuses("%q signed stage %q twice; different people must sign", s.Person, want.Stage).With("person", s.Person)
+		}
+		previous = s.Envelope
+		out = append(out, *s)
+	}
+	return out, nil
+}
+
+func signoffInvalid(format string, args ...any) *fault.Error {
+	return fault.New(fault.SignoffInvalid, format, args...)
+}
+
+func examineOne(policy *Policy, raw []byte, want Want) (*Signed, error) {
+	if len(raw) > MaxDecisionSize {
+		return nil, signoffInvalid("the sign-off has %d bytes, want at most %d", len(raw), MaxDecisionSize)
+	}
+	env, err := bundle.ParseEnvelope(raw)
+	if err != nil {
+		return nil, signoffInvalid("reading the sign-off: %w", err)
+	}
+	var keys []bundle.PublicKey
+	for i := range policy.People {
+		key, err := policy.People[i].key()
+		if err != nil {
+			return nil, policyInvalid("person %q: %w", policy.People[i].ID, err)
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, refuses("the site's policy names nobody")
+	}
+	st, signers, err := env.Verify(bundle.TypeSignoff, keys, 1)
+	if fault.CodeOf(err) == fault.SignatureUntrusted {
+		return nil, refuses("the sign-off is signed by nobody in the site's policy: %w", err)
+	}
+	if err != nil {
+		return nil, signoffInvalid("verifying the sign-off: %w", err)
+	}
+	if len(signers) != 1 || len(env.Signatures) != 1 {
+		return nil, signoffInvalid("the sign-off has %d signatures, want one: each person signs their own", len(env.Signatures))
+	}
+	if err := st.CheckSubject(manifestName, want.Manifest); err != nil {
+		return nil, signoffInvalid("the sign-off is for another bundle: %w", err).With("field", "manifest")
+	}
+	d := new(Decision)
+	if err := bundle.StrictUnmarshal(st.Predicate, d, MaxDecisionSize); err != nil {
+		return nil, signoffInvalid("reading the decision: %w", err)
+	}
+	if err := d.validate(); err != nil {
+		return nil, signoffInvalid("the decision: %w", err)
+	}
+	if err := d.matches(want); err != nil {
+		return nil, err
+	}
+	s := &Signed{Person: d.Person, Role: d.Role, Meaning: d.Meaning, SignedAt: d.SignedAt, KeyID: signers[0].ID(),
+		Envelope: sha512.Sum384(raw), Decision: d}
+	person := policy.ByKey(signers[0])
+	if person == nil || person.ID != d.Person {
+		return nil, refuses("the sign-off says it is %q's, the key is another person's", clip(d.Person)).With("person", clip(d.Person))
+	}
+	s.Name = person.Name
+	return s, policy.allows(person, s, want)
+}
+
+// matches refuses what was signed for something else.
+func (d *Decision) matches(want Want) error {
+	if d.Machine != want.Machine {
+		return fault.New(fault.MachineOther, "the sign-off is for machine %q, this is %q", clip(d.Machine.KeyID), want.Machine.KeyID).With("field", "machine")
+	}
+	for _, f := range []struct{ name, got, want string }{
+		{"stage", string(d.Stage), string(want.Stage)},
+		{"version", d.Version, want.Version},
+		{"variant", d.Variant, want.Variant},
+		{"manifest_sha384", d.ManifestSHA384.String(), bundle.Digest(sha512.Sum384(want.Manifest)).String()},
+	} {
+		if f.got != f.want {
+			return signoffInvalid("the sign-off is for %s %q, want %q", f.name, clip(f.got), f.want).With("field", f.name)
+		}
+	}
+	return nil
+}
+
+// allows judges the person: CheckApprovals says how.
+func (p *Policy) allows(x *Person, s *Signed, want Want) error {
+	d := s.Decision
+	if !slices.Contains(x.Roles, d.Role) {
+		return refuses("%q signed as %q and has roles %q", x.ID, clip(d.Role), x.Roles).With("person", x.ID)
+	}
+	if d.PolicyNumber < x.Since || d.PolicyNumber > p.Number {
+		return refuses("%q signed under policy number %d, want %d to %d", x.ID, d.PolicyNumber, x.Since, p.Number).With("person", x.ID)
+	}
+	if d.PolicyNumber == p.Number {
+		digest, err := p.SHA384()
+		if err != nil {
+			return err
+		}
+		if d.PolicySHA384 != digest {
+			return signoffInvalid("the sign-off was made under another policy with number %d", p.Number).With("field", "policy")
+		}
+	}
+	if x.Retired == 0 {
+		return nil
+	}
+	if d.PolicyNumber >= x.Retired {
+		return refuses("%q retired with policy number %d and signed under %d", x.ID, x.Retired, d.PolicyNumber).With("person", x.ID)
+	}
+	if want.Logged != nil {
+		if number, ok := want.Logged(s.Envelope); ok && number >= 1 && number < x.Retired {
+			return nil
+		}
+	}
+	return refuses("%q has retired, and the decision log does not show that they signed before", x.ID).With("person", x.ID)
+}
+
+// count fills the stage's roles with the people who signed.
+func count(p *Policy, signed []Signed, stage Stage) *Approval {
+	a := &Approval{MissingRoles: []string{}, Signed: signed, NeedsApproved: true}
+	if a.Signed == nil {
+		a.Signed = []Signed{}
+	}
+	have := map[string]int{}
+	for _, s := range signed {
+		have[s.Role]++
+		if s.Meaning == Approved {
+			a.NeedsApproved = false
+		}
+	}
+	for _, r := range p.Stages[stage].Roles {
+		if have[r] == 0 {
+			a.MissingRoles = append(a.MissingRoles, r)
+			continue
+		}
+		have[r]--
+	}
+	a.Complete = len(a.MissingRoles) == 0 && !a.NeedsApproved
+	return a
+}

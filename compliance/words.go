@@ -1,0 +1,56 @@
+package compliance
+
+// words are the labels of checklist and record. They are part of what TextDigest covers.
+type words map[string]string
+
+func wordsOf(lang Lang) words {
+	if lang == Polish {
+		return polishWords
+	}
+	return englishWords
+}
+
+// role is who is responsible for an item.
+func (w words) role(it *Item) string {
+	if it.Automatic {
+		return w["program"]
+	}
+	return w.roleName(it.Role)
+}
+
+func (w words) roleName(role string) string {
+	if name, ok := w["role_"+role]; ok {
+		return name
+	}
+	return role
+}
+
+var englishWords = words{
+	"checklist": "Checklist", "stage_paper": "stage paper", "stage_live": "stage live",
+	"step": "Step", "responsible": "Responsible", "artifacts": "Artifacts", "acceptance": "Acceptance", "evidence": "Evidence",
+	"passed": "passed", "not_passed": "NOT passed", "no_evidence": "no evidence",
+	"program": "the program", "role_every": "each person who signs", "role_operator": "operator", "role_compliance": "compliance officer",
+	"yes": "yes", "no": "no", "not_applicable": "not applicable", "answer": "Answer", "comment": "Comment",
+	"prepared": "prepared", "reviewed": "reviewed", "approved": "approved",
+	"record": "Sign-off record", "complete": "Complete: everyone whose signature is needed has signed", "incomplete": "Not complete; still needed",
+	"needs_approved": "a signature with the meaning \"approved\"",
+	"refused":        "REFUSED", "reason": "Reason", "variant": "Variant", "machine": "Machine key", "system": "Machine", "policy": "Policy number", "signatures": "Signatures",
+	"signed_at": "Signed at (local clock)", "key": "Key", "role": "Role", "meaning": "Meaning", "envelope": "Envelope SHA-384", "log": "Log",
+	"entries": "entries", "language": "Language shown", "other_text": "signed another wording of the checklist (program or policy changed in between)",
+	"fill": "Answer each item: yes, no or not_applicable; the last two need a comment.",
+}
+
+var polishWords = words{
+	"checklist": "Lista kontrolna", "stage_paper": "etap paper", "stage_live": "etap live",
+	"step": "Krok", "responsible": "Odpowiedzialny", "artifacts": "Artefakty", "acceptance": "Akceptacja", "evidence": "Dowód",
+	"passed": "wynik pozytywny", "not_passed": "wynik NEGATYWNY", "no_evidence": "brak dowodu",
+	"program": "program", "role_every": "każda osoba podpisująca", "role_operator": "operator", "role_compliance": "osoba ds. zgodności (compliance)",
+	"yes": "tak", "no": "nie", "not_applicable": "nie dotyczy", "answer": "Odpowiedź", "comment": "Uwagi",
+	"prepared": "przygotował(a)", "reviewed": "sprawdził(a)", "approved": "zatwierdził(a)",
+	"record": "Protokół odbioru", "complete": "Komplet: podpisały wszystkie wymagane osoby", "incomplete": "Niekompletny; brakuje",
+	"needs_approved": "podpisu o znaczeniu „zatwierdził(a)”",
+	"refused":        "ODMOWA", "reason": "Powód", "variant": "Wariant", "machine": "Klucz komputera", "system": "Komputer", "policy": "Numer polityki", "signatures": "Podpisy",
+	"signed_at": "Podpisano (zegar lokalny)", "key": "Klucz", "role": "Rola", "meaning": "Znaczenie", "envelope": "Koperta SHA-384", "log": "Dziennik",
+	"entries": "wpisów", "language": "Pokazany język", "other_text": "podpisano inne brzmienie listy (zmienił się program lub polityka)",
+	"fill": "Odpowiedz na każdą pozycję: yes (tak), no (nie) lub not_applicable (nie dotyczy); dwie ostatnie wymagają uwag.",
+}
