@@ -38,7 +38,7 @@ type EngineSpec struct {
 	LibrarySHA384 bundle.Digest `json:"library_sha384,omitzero"`  // compared with the file right before it is loaded
 	Provider      string        `json:"provider,omitempty"`       // "" is "cpu"
 	Threads       int           `json:"threads,omitempty"`        // 0 is 1
-	MaxMemoryMiB  int64         `json:"max_memory_mib,omitempty"` // limit of the reference evaluator's own tensors; 0 is 4096
+	MaxMemoryMiB  int64         `json:"max_memory_mib,omitempty"` // limit of the reference evaluator's own tensors; 0 is 512
 }
 
 // ModelFile is one ONNX model. Bytes have been compared with their digest by the caller; Path tells where external data

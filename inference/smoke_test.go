@@ -1,0 +1,242 @@
+package inference_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice/bundle"
+	"sluice/inference"
+	"sluice/inference/onnx"
+	"sluice/inference/tensor"
+	"sluice/internal/fault"
+	"sluice/internal/progress"
+)
+
+func TestGoldenCasesPass(t *testing.T) {
+	eachEngine(t, func(t *testing.T, spec inference.EngineSpec) {
+		f := good(t)
+		var events []progress.Event
+		r, err := inference.Smoke(context.Background(), self(t), f.job(spec), func(e progress.Event) { events = append(events, e) })
+		if err != nil || !r.Passed || r.Err() != nil {
+			t.Fatalf("%+v %v", r, err)
+		}
+		if r.Engine != spec.Kind || r.EngineVersion == "" || r.Provider != "cpu" || len(r.Cases) != 2 || r.LimitMiB != 512 || r.PeakMiB < 1 || r.MedianMS <= 0 || r.P95MS < r.MedianMS {
+			t.Errorf("%+v", r)
+		}
+		if spec.Kind == inference.KindONNXRuntime && r.LibrarySHA384 != spec.LibrarySHA384.String() {
+			t.Errorf("library %q", r.LibrarySHA384)
+		}
+		if _, err := json.Marshal(r); err != nil {
+			t.Error(err)
+		}
+		if n := len(events); n == 0 || !events[n-1].Final || events[n-1].Done != 2 && events[n-1].Done != 1 || events[n-1].Total != 2 || events[n-1].Variant != "only" {
+			t.Errorf("%+v", events)
+		}
+	})
+}
+
+func TestWrongAnswersFail(t *testing.T) {
+	eachEngine(t, func(t *testing.T, spec inference.EngineSpec) {
+		f := good(t)
+		f.golden("three", floats([]int64{2}, 1, 1), floats([]int64{2}, 2, 2.5), bundle.Tolerance{Abs: .1})
+		r := f.smoke(spec)
+		if r.Passed || r.Code != fault.SmokeFailed || !strings.Contains(r.Reason, `"three"`) || fault.CodeOf(r.Err()) != fault.SmokeFailed {
+			t.Fatalf("%+v", r)
+		}
+		if c := r.Cases[2]; c.Passed || c.WorstAbs != .5 || c.WorstRel != .2 || c.AtOutput != "y" || len(c.AtIndex) != 1 || c.AtIndex[0] != 1 {
+			t.Errorf("%+v", c)
+		}
+		f.m.InferenceContract.Golden[2].Variants = map[string]bundle.Tolerance{"only": {Abs: .5}}
+		if r := f.smoke(spec); !r.Passed {
+			t.Errorf("the variant's own tolerance: %+v", r)
+		}
+	})
+}
+
+func TestSlowModelsFail(t *testing.T) {
+	f := good(t)
+	f.m.InferenceContract.MaxLatencyMS = 1e-6
+	r := f.smoke(inference.EngineSpec{})
+	if r.Passed || r.Code != fault.SmokeFailed || !strings.Contains(r.Reason, "too slow") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestVariantWithoutCasesFails(t *testing.T) {
+	f := newFolder(t)
+	f.add(modelPath, bundle.RoleWeights, double())
+	if r := f.smoke(inference.EngineSpec{}); r.Passed || r.Code != fault.SmokeFailed {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestCompanionsAreProvenToo(t *testing.T) {
+	eachEngine(t, func(t *testing.T, spec inference.EngineSpec) {
+		f := good(t)
+		f.add("artifacts/companion.onnx", bundle.RoleWeights, model(nil, node("Mul", names("x", "x"), names("y"))))
+		g := f.m.InferenceContract.Golden[0] // 1, -2.5 -> 2, -5: wrong for a square
+		f.m.InferenceContract.Companions = []bundle.Companion{{ID: "square", Artifact: "artifacts/companion.onnx",
+			Inputs: f.m.InferenceContract.Inputs, Outputs: f.m.InferenceContract.Outputs, Golden: []bundle.GoldenCase{g}}}
+		r := f.smoke(spec)
+		if r.Passed || !strings.Contains(r.Reason, "companion.onnx") || len(r.Cases) != 3 {
+			t.Fatalf("%+v", r)
+		}
+		f.m.Variants[0].Artifacts = f.m.Variants[0].Artifacts[:1] // no longer listed
+		if r := f.smoke(spec); !r.Passed || len(r.Cases) != 2 {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+func TestFilesMustBeTheManifests(t *testing.T) {
+	for _, path := range []string{modelPath, "artifacts/golden/one/x.pb", "artifacts/golden/two/y.pb"} {
+		f := good(t)
+		file := filepath.Join(f.dir, filepath.FromSlash(path))
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw[len(raw)-1] ^= 1
+		if err := os.WriteFile(file, raw, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if r := f.smoke(inference.EngineSpec{}); r.Passed || r.Code != fault.InstalledChanged {
+			t.Errorf("%s: %+v", path, r)
+		}
+		if err := os.Truncate(file, 3); err != nil {
+			t.Fatal(err)
+		}
+		if r := f.smoke(inference.EngineSpec{}); r.Passed || r.Code != fault.InstalledChanged {
+			t.Errorf("%s: %+v", path, r)
+		}
+	}
+}
+
+func TestSequenceOfMapsOutput(t *testing.T) {
+	eachEngine(t, func(t *testing.T, spec inference.EngineSpec) {
+		f := newFolder(t)
+		f.add(modelPath, bundle.RoleWeights, onnx.Marshal(&onnx.Model{IRVersion: 8, Opsets: []onnx.Opset{{Version: 13}, {Domain: "ai.onnx.ml", Version: 1}}, Graph: &onnx.Graph{
+			Name: "test",
+			Nodes: []*onnx.Node{{OpType: "ZipMap", Domain: "ai.onnx.ml", Inputs: names("x"), Outputs: names("y"),
+				Attributes: []*onnx.Attribute{onnx.StringsAttr("classlabels_strings", "down", "up")}}},
+			Inputs:  []onnx.ValueInfo{onnx.TensorInfo("x", tensor.Float32, 1, 2)},
+			Outputs: []onnx.ValueInfo{{Name: "y", Type: onnx.Type{Kind: onnx.KindSequence, Of: &onnx.Type{Kind: onnx.KindMap, Key: tensor.String, Of: &onnx.Type{Kind: onnx.KindTensor, Elem: tensor.Float32, HasShape: true}}}}},
+		}}))
+		f.add("artifacts/golden/x.pb", bundle.RoleGolden, onnx.MarshalTensor("x", floats([]int64{1, 2}, .25, .75)))
+		f.add("artifacts/golden/y.pb", bundle.RoleGolden, onnx.MarshalSequence("y", []tensor.Map{{StringKeys: names("up", "down"), Values: []float32{.75, .25}}}))
+		c := &f.m.InferenceContract
+		c.Inputs = []bundle.TensorSpec{{Name: "x", DType: "float32", Shape: []bundle.Dim{{Size: 1}, {Size: 2}}}}
+		c.Outputs = []bundle.TensorSpec{{Name: "y", DType: "sequence(map(string,float32))"}}
+		c.Golden = []bundle.GoldenCase{{Name: "zip", Inputs: map[string]string{"x": "artifacts/golden/x.pb"}, Outputs: map[string]string{"y": "artifacts/golden/y.pb"}}}
+		if r := f.smoke(spec); !r.Passed {
+			t.Errorf("%+v", r)
+		}
+		if err := inference.CheckContract(context.Background(), f.m, "only", f.dir); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestCancelKillsTheChild(t *testing.T) {
+	f := newFolder(t)
+	f.add(modelPath, bundle.RoleWeights, endless())
+	f.golden("one", floats([]int64{2}, 1, 1), floats([]int64{2}, 1, 1), bundle.Tolerance{})
+	ctx, cancel := context.WithCancel(context.Background())
+	time.AfterFunc(300*time.Millisecond, cancel)
+	start := time.Now()
+	r, err := inference.Smoke(ctx, self(t), f.job(fullRuntime(t)), nil)
+	if r != nil || !errors.Is(err, context.Canceled) || time.Since(start) > 3*time.Second {
+		t.Errorf("%+v %v after %v", r, err, time.Since(start))
+	}
+}
+
+// A program that dies, talks nonsense, or says nothing is never a pass.
+func TestChildrenThatMisbehave(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("uses shell scripts as children")
+	}
+	for _, c := range []struct {
+		name, script string
+		want         fault.Code
+		says         string
+	}{
+		{"segmentation fault", "kill -SEGV $$", fault.ModelCrash, "segmentation fault"},
+		{"abort", "echo terminate called >&2; kill -ABRT $$", fault.ModelCrash, "abort"},
+		{"killed by the system", "kill -KILL $$", fault.ModelLimit, "ended by the system"},
+		{"out of memory", "echo 'fatal error: runtime: out of memory' >&2; exit 2", fault.ModelLimit, "out of memory"},
+		{"bad_alloc", "echo \"terminate called after throwing an instance of 'std::bad_alloc'\" >&2; kill -ABRT $$", fault.ModelLimit, "out of memory"},
+		{"exit 0 without a word", "exit 0", fault.ModelCrash, "without a result"},
+		{"nonsense", "echo nonsense >&3; exit 1", fault.ModelCrash, "exit status 1"},
+		{"result, then crash", `echo '{"report":{"cases":[],"passed":true}}' >&3; kill -SEGV $$`, fault.ModelCrash, "segmentation fault"},
+		{"says itself that it passed", `echo '{"report":{"cases":[],"passed":true}}' >&3`, fault.SmokeFailed, "0 of 2"},
+		{"hangs", "sleep 60 & sleep 60", fault.ModelLimit, "stopped after"},
+		{"endless stderr", "yes >&2", fault.ModelLimit, "stopped after"},
+		{"endless results", `while :; do echo '{"model":"m"}' >&3; done`, fault.ModelLimit, "stopped after"},
+	} {
+		exe := filepath.Join(t.TempDir(), "child")
+		if err := os.WriteFile(exe, []byte("#!/bin/sh\n"+c.script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		f := good(t)
+		job := f.job(inference.EngineSpec{})
+		job.Timeout = 400 * time.Millisecond
+		r, err := inference.Smoke(context.Background(), exe, job, nil)
+		if err != nil || r.Passed || r.Code != c.want || !strings.Contains(r.Reason, c.says) {
+			t.Errorf("%s: %+v %v", c.name, r, err)
+		}
+	}
+	f := good(t)
+	if _, err := inference.Smoke(context.Background(), "/no/such/program", f.job(inference.EngineSpec{}), nil); fault.CodeOf(err) != fault.Internal {
+		t.Errorf("missing program: %v", err)
+	}
+}
+
+func TestSmokeRefusesWrongJobs(t *testing.T) {
+	f := good(t)
+	for name, change := range map[string]func(*inference.Job){
+		"no manifest":     func(j *inference.Job) { j.Manifest = nil },
+		"unknown variant": func(j *inference.Job) { j.Variant = "other" },
+		"relative folder": func(j *inference.Job) { j.Dir = "." },
+		"negative runs":   func(j *inference.Job) { j.Runs = -1 },
+	} {
+		job := f.job(inference.EngineSpec{})
+		change(&job)
+		if r, err := inference.Smoke(context.Background(), self(t), job, nil); err == nil || r != nil {
+			t.Errorf("%s: %+v %v", name, r, err)
+		}
+	}
+}
+
+func TestEngines(t *testing.T) {
+	got := inference.Engines(context.Background(), inference.EngineOptions{Exe: self(t)})
+	if len(got) != 2 || !got[0].Usable || got[0].Name != "reference" || got[1].Usable || got[1].Reason == "" {
+		t.Errorf("%+v", got)
+	}
+	junk := filepath.Join(t.TempDir(), "libonnxruntime.so.1")
+	if err := os.WriteFile(junk, []byte("junk"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got = inference.Engines(context.Background(), inference.EngineOptions{Exe: self(t), Engine: inference.EngineSpec{LibraryPath: junk}})
+	if got[1].Usable || got[1].Code != string(fault.EngineLibrary) {
+		t.Errorf("%+v", got)
+	}
+	d, err := inference.AllowedLibrary(context.Background(), junk, inference.Allowed{Given: sha([]byte("junk"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = inference.Engines(context.Background(), inference.EngineOptions{Exe: self(t), Engine: inference.EngineSpec{LibraryPath: junk, LibrarySHA384: d}})
+	if got[1].Usable || got[1].Code != string(fault.EngineLoad) {
+		t.Errorf("%+v", got)
+	}
+	got = inference.Engines(context.Background(), inference.EngineOptions{Exe: self(t), Engine: fullRuntime(t)})
+	if !got[1].Usable || got[1].Version == "" || len(got[1].Providers) == 0 || got[1].Providers[0] != "cpu" {
+		t.Errorf("%+v", got)
+	}
+}
