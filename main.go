@@ -40,6 +40,6 @@ func main() {
 	}
 	os.Exit(cli.Run(ctx, cli.Env{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now,
-		Rand: rand.Reader, Program: program, Version: version, Built: built,
+		Rand: rand.Reader, Name: os.Args[0], Program: program, Version: version, Built: built,
 	}))
 }

@@ -104,7 +104,7 @@ func (b *buildFlags) runBuild(ctx context.Context, a *app) (result, error) {
 	done, err := bundle.Build(ctx, spec, bundle.BuildOptions{
 		SpecDir: filepath.Dir(b.spec), Keys: keys, Out: b.out, Split: split, Now: a.env.Now(),
 		SourceDateEpoch: a.env.Getenv("SOURCE_DATE_EPOCH"), Builder: "sluice " + a.env.Version, Progress: a.out.progress(),
-		CheckContract: inference.CheckContractOpen,
+		CheckContract: inference.CheckContracts,
 	})
 	if err != nil {
 		return nil, err
@@ -210,7 +210,7 @@ func (a *app) inspect(ctx context.Context, path string, also []string) (result, 
 		return nil, err
 	}
 	r := &inspectResult{
-		Path: path, Container: string(src.Kind()), Size: src.Size(), ManifestSHA384: sha384(src.ManifestBytes()),
+		Path: path, Container: string(src.Kind()), Size: src.Size(), ManifestSHA384: slot.Sum(src.ManifestBytes()).String(),
 		Manifest: m,
 	}
 	if env, err := bundle.ParseEnvelope(src.SignatureBytes()); err == nil {

@@ -31,6 +31,7 @@ type Env struct {
 	Getenv  func(string) string
 	Now     func() time.Time
 	Rand    io.Reader
+	Name    string    // how the program was called, for commands to paste; empty: "sluice"
 	Program string    // absolute path of the running program
 	Version string    // of this build
 	Built   time.Time // of this build; zero when unknown
@@ -96,6 +97,14 @@ func chooseLang(env Env) assets.Lang {
 		}
 	}
 	return assets.English
+}
+
+// self is the program as a person can call it again.
+func (a *app) self() string {
+	if a.env.Name == "" {
+		return "sluice"
+	}
+	return quoteArg(a.env.Name)
 }
 
 func (a *app) t(key string, pairs ...any) string { return a.lang.Text(key, pairs...) }

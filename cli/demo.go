@@ -108,9 +108,13 @@ func (d *demo) step(key string) {
 	d.p.line("%s", d.p.bold(fmt.Sprintf("%d/7  %s", d.count, d.a.t(key))))
 }
 
-func (d *demo) ok(key string, pairs ...any) { d.p.line("  %s %s", d.p.mark("ok"), d.a.t(key, pairs...)) }
+func (d *demo) ok(key string, pairs ...any) {
+	d.p.line("  %s %s", d.p.mark("ok"), d.a.t(key, pairs...))
+}
 
-func (d *demo) path(parts ...string) string { return filepath.Join(append([]string{d.dir}, parts...)...) }
+func (d *demo) path(parts ...string) string {
+	return filepath.Join(append([]string{d.dir}, parts...)...)
+}
 
 // trust makes the supplier's and the site's roots and places them by their fingerprints.
 func (d *demo) trust(ctx context.Context) error {
@@ -212,7 +216,7 @@ func (d *demo) build(ctx context.Context) error {
 	built, err := bundle.Build(ctx, spec, bundle.BuildOptions{
 		SpecDir: src, Keys: []ed25519.PrivateKey{d.keys["oem_model_signing"]}, Out: stick, Now: d.a.env.Now(),
 		SourceDateEpoch: d.a.env.Getenv("SOURCE_DATE_EPOCH"), Builder: "sluice " + d.a.env.Version, Progress: d.a.out.progress(),
-		CheckContract: inference.CheckContractOpen,
+		CheckContract: inference.CheckContracts,
 	})
 	if err != nil {
 		return err
@@ -340,9 +344,11 @@ func (r *demoResult) text(p *printer) {
 	p.line("")
 	p.say("demo.try")
 	root := " --root " + quoteArg(r.Root)
-	p.line("  sluice status%s", root)
-	p.line("  sluice check --json%s", root)
-	p.line("  sluice log show%s", root)
-	p.line("  printf 'x' | dd of=%s bs=1 seek=70000 conv=notrunc && sluice verify %s%s", quoteArg(r.Bundle), quoteArg(r.Bundle), root)
-	p.line("  sluice live disable%s", root)
+	for _, verb := range []string{"status", "check --json", "log show", "report", "live disable"} {
+		p.line("  %s %s%s", p.app.self(), verb, root)
+	}
+	p.line("")
+	p.say("demo.tamper")
+	p.line("  printf x | dd of=%s bs=1 seek=20000 conv=notrunc", quoteArg(r.Bundle))
+	p.line("  %s verify %s%s", p.app.self(), quoteArg(r.Bundle), root)
 }

@@ -32,7 +32,10 @@ func (a *app) installVerbs() []*cobra.Command {
 		}
 		tested, attempts, err := in.Install(ctx, args[0], o)
 		if err != nil {
-			return nil, withAttempts(err, attempts)
+			if len(attempts) > 0 {
+				err = &foundError{err, map[string]any{"attempts": attempts}}
+			}
+			return nil, err
 		}
 		return a.installed(in, tested, attempts), nil
 	})
@@ -113,22 +116,6 @@ type done struct {
 
 func (d *done) text(p *printer) { p.line("%s %s", p.mark("ok"), p.t(d.key, d.pairs...)) }
 
-// attemptsError carries the variants that were tried into the JSON of a refusal.
-type attemptsError struct {
-	error
-	attempts []installer.Attempt
-}
-
-func (e *attemptsError) Unwrap() error { return e.error }
-func (e *attemptsError) Result() any   { return map[string]any{"attempts": e.attempts} }
-
-func withAttempts(err error, attempts []installer.Attempt) error {
-	if len(attempts) == 0 {
-		return err
-	}
-	return &attemptsError{err, attempts}
-}
-
 func (a *app) installed(in *installer.Installer, t *installer.Tested, attempts []installer.Attempt) *installResult {
 	rec := t.Record()
 	r := &installResult{
@@ -177,7 +164,7 @@ func (p *printer) next(args []string) {
 		return
 	}
 	p.line("")
-	p.line("%s  %s", p.t("next"), p.bold("sluice "+joinArgs(args)+p.app.rootArg()))
+	p.line("%s  %s", p.t("next"), p.bold(p.app.self()+" "+joinArgs(args)+p.app.rootArg()))
 }
 
 func joinArgs(args []string) string {

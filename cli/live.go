@@ -138,19 +138,10 @@ func (a *app) check(ctx context.Context, stage string) (result, error) {
 		Stage: s, Env: a.env.Getenv, Actor: "check", Logger: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
-		return nil, &checkError{err, answer}
+		return nil, &foundError{err, answer}
 	}
 	return &checkResult{answer}, nil
 }
-
-// checkError carries what the gate found until it refused.
-type checkError struct {
-	error
-	answer *gate.Answer
-}
-
-func (e *checkError) Unwrap() error { return e.error }
-func (e *checkError) Result() any   { return e.answer }
 
 type checkResult struct{ *gate.Answer }
 

@@ -9,7 +9,6 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
-	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/term"
@@ -18,6 +17,7 @@ import (
 	"sluice/audit"
 	"sluice/installer"
 	"sluice/internal/fault"
+	"sluice/internal/printable"
 )
 
 // output is the only place that prints. Results go to stdout, everything else to stderr; with --json stdout holds one
@@ -78,7 +78,7 @@ func (o *output) failure(err error) int {
 	headline := words.Headline(shown)
 	incident := installer.IncidentOf(err)
 	if incident == "" {
-		incident = audit.NewIncident(a.env.Rand)
+		incident, _ = audit.NewIncident(a.env.Rand) // without randomness the refusal still stands
 	}
 	facts["cause"] = clean(err.Error())
 	if a.json {
@@ -207,26 +207,8 @@ func (p *printer) colour() bool {
 	return ok && p.app.env.Getenv("NO_COLOR") == "" && p.app.env.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }
 
-// clean makes a string from outside safe to show: control and direction characters become visible escapes, long ones
-// are cut (a bundle's names and texts can hold anything).
-func clean(s string) string {
-	const limit = 600
-	var b strings.Builder
-	n := 0
-	for _, r := range s {
-		if n++; n > limit {
-			b.WriteString("…")
-			break
-		}
-		switch {
-		case r == utf8.RuneError || unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Co, r) || r == 0x2028 || r == 0x2029:
-			fmt.Fprintf(&b, "\\u%04x", r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
+// clean makes a string from outside safe to show: a bundle's names and texts can hold anything.
+func clean(s string) string { return printable.Line(s, 600) }
 
 // bytesText shows a size in decimal units, as file managers do.
 func bytesText(n int64) string {

@@ -71,7 +71,7 @@ func (s *signoffFlags) run(ctx context.Context, a *app) (result, error) {
 	if err != nil {
 		return nil, err
 	}
-	role, err := s.chooseRole(in, stage)
+	role, err := in.RoleOf(s.operator, stage, s.role)
 	if err != nil {
 		return nil, err
 	}
@@ -108,21 +108,6 @@ func (s *signoffFlags) run(ctx context.Context, a *app) (result, error) {
 		r.Next = st.Next
 	}
 	return r, nil
-}
-
-// chooseRole finds the role that this person signs the stage in.
-func (s *signoffFlags) chooseRole(in *installer.Installer, stage slot.Stage) (string, error) {
-	if s.role != "" {
-		return s.role, nil
-	}
-	policy, err := in.Policy()
-	if err != nil {
-		return "", err
-	}
-	if policy == nil {
-		return "", fault.New(fault.PolicyNone, "no policy under %q: nobody may sign", in.Root())
-	}
-	return policy.RoleFor(compliance.Stage(stage), s.operator)
 }
 
 func (s *signoffFlags) collect(a *app, list *compliance.Checklist, role string) (*compliance.Answers, error) {

@@ -86,24 +86,34 @@ func (o *DecisionOptions) signer() (*Person, string, error) {
 	if !o.Policy.Active(person) {
 		return nil, "", refuses("%q has retired and may not sign any more", person.ID).With("person", person.ID)
 	}
-	wanted := o.Policy.Stages[o.Checklist.Stage].Roles
-	if o.Role == "" {
-		var fit []string
-		for _, r := range person.Roles {
-			if slices.Contains(wanted, r) {
-				fit = append(fit, r)
-			}
-		}
-		if len(fit) != 1 {
-			return nil, "", refuses("%q has roles %q, stage %q asks for %q: want the role to be named", person.ID, person.Roles, o.Checklist.Stage, wanted).
-				With("person", person.ID)
-		}
-		return person, fit[0], nil
+	role, err := o.Policy.RoleFor(person, o.Checklist.Stage, o.Role)
+	if err != nil {
+		return nil, "", err
 	}
-	if !slices.Contains(person.Roles, o.Role) {
-		return nil, "", refuses("%q has roles %q, not %q", person.ID, person.Roles, clip(o.Role)).With("person", person.ID)
+	return person, role, nil
+}
+
+// RoleFor is the role in which a person signs a stage: the named one, or with an empty role the only one of theirs that
+// the stage asks for. Errors: E-POLICY-REFUSES.
+func (p *Policy) RoleFor(person *Person, stage Stage, role string) (string, error) {
+	if role != "" {
+		if !slices.Contains(person.Roles, role) {
+			return "", refuses("%q has roles %q, not %q", person.ID, person.Roles, clip(role)).With("person", person.ID)
+		}
+		return role, nil
 	}
-	return person, o.Role, nil
+	wanted := p.Stages[stage].Roles
+	var fit []string
+	for _, r := range person.Roles {
+		if slices.Contains(wanted, r) {
+			fit = append(fit, r)
+		}
+	}
+	if len(fit) != 1 {
+		return "", refuses("%q has roles %q, stage %q asks for %q: want the role to be named", person.ID, person.Roles, stage, wanted).
+			With("person", person.ID)
+	}
+	return fit[0], nil
 }
 
 // validate checks what a decision says by itself. It is applied to what was signed as well as to what will be.
