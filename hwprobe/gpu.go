@@ -39,6 +39,7 @@ func (p *prober) devices(ctx context.Context, m *Machine) ([]GPU, []Accelerator)
 				Product: d.product, Address: d.address, Driver: d.driver})
 		}
 	}
+	p.nvidia(ctx, m, gpus)
 	if nameless {
 		p.note("names", "no list of PCI names (pci.ids) knows all devices: vendor and device ids stand alone; nothing depends on names")
 	}
@@ -74,6 +75,11 @@ func (p *prober) describe(g *GPU) {
 		n := bytes / mib
 		g.MemoryMiB = &n
 	}
+	g.explain()
+}
+
+// explain says what is unknown of a PCI device.
+func (g *GPU) explain() {
 	var why []string
 	if g.MemoryMiB == nil {
 		why = append(why, "the driver does not say how much memory the device has")

@@ -13,7 +13,8 @@ type Machine struct {
 	GPUs         []GPU         `json:"gpus"`
 	Accelerators []Accelerator `json:"accelerators"`
 	Drives       []Drive       `json:"drives"`
-	Notes        []Note        `json:"notes"` // what could not be found out, and why
+	Libraries    []Library     `json:"libraries"` // of the system, loaded into this process to answer; recorded, not vouched for
+	Notes        []Note        `json:"notes"`     // what could not be found out, and why
 }
 
 // CPU is the processor as this process may use it. 0 and "" are unknown.
@@ -73,6 +74,12 @@ type Drive struct {
 	Removable  bool   `json:"removable"`  // a hint only: the medium says so, it hangs on USB, or lies where sticks are mounted
 	USB        bool   `json:"usb"`
 	ReadOnly   bool   `json:"read_only"`
+}
+
+// Library is a library of the system that was loaded.
+type Library struct {
+	Path   string `json:"path"`
+	SHA384 string `json:"sha384"`
 }
 
 // Note is a gap in what was found.

@@ -27,7 +27,8 @@ type prober struct {
 }
 
 // Probe looks at the machine. It never fails: what it cannot find out is in Notes, or in the Reason beside the value.
-// It starts no program, sends nothing anywhere, writes nothing.
+// It starts no program, sends nothing anywhere, writes nothing. Only where an NVIDIA device is found does it load a
+// library: the driver's own, named in Libraries.
 func Probe(ctx context.Context, o Options) *Machine {
 	p := &prober{tree: tree{root: o.Root}, live: o.Root == "", timeout: o.Timeout}
 	p.linux = runtime.GOOS == "linux" || !p.live
@@ -37,7 +38,7 @@ func Probe(ctx context.Context, o Options) *Machine {
 	if p.timeout <= 0 {
 		p.timeout = 5 * time.Second
 	}
-	m := &Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, GPUs: []GPU{}, Accelerators: []Accelerator{}, Drives: []Drive{}}
+	m := &Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, GPUs: []GPU{}, Accelerators: []Accelerator{}, Drives: []Drive{}, Libraries: []Library{}}
 	blocks := p.cpuinfo()
 	if !p.live {
 		m.OS, m.Arch = "linux", archOf(blocks)
