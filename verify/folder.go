@@ -63,7 +63,14 @@ func Folder(ctx context.Context, dir string, a *Authentic, variant string, p pro
 			return err
 		}
 	}
-	return checkArtifacts(ctx, root, a.manifest, paths, p)
+	arts := make([]*bundle.Artifact, 0, len(paths))
+	for i, next := 0, 0; i < len(a.manifest.Artifacts) && next < len(paths); i++ { // paths are in manifest order
+		if art := &a.manifest.Artifacts[i]; art.Path == paths[next] {
+			arts = append(arts, art)
+			next++
+		}
+	}
+	return checkArtifacts(ctx, root, arts, p)
 }
 
 func changed(name, reason, format string, args ...any) *fault.Error {
@@ -152,10 +159,10 @@ type chunkJob struct {
 	index int
 }
 
-func checkArtifacts(ctx context.Context, root *os.Root, m *bundle.Manifest, paths []string, p progress.Func) error {
+func checkArtifacts(ctx context.Context, root *os.Root, arts []*bundle.Artifact, p progress.Func) error {
 	var total int64
-	for _, name := range paths {
-		total += m.Artifact(name).Size
+	for _, art := range arts {
+		total += art.Size
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -176,7 +183,7 @@ func checkArtifacts(ctx context.Context, root *os.Root, m *bundle.Manifest, path
 			}
 		}()
 	}
-	err := feed(ctx, root, m, paths, jobs)
+	err := feed(ctx, root, arts, jobs)
 	close(jobs)
 	workers.Wait()
 	if cause := context.Cause(ctx); cause != nil {
@@ -188,9 +195,9 @@ func checkArtifacts(ctx context.Context, root *os.Root, m *bundle.Manifest, path
 	return err
 }
 
-func feed(ctx context.Context, root *os.Root, m *bundle.Manifest, paths []string, jobs chan<- chunkJob) error {
-	for _, name := range paths {
-		art := m.Artifact(name)
+func feed(ctx context.Context, root *os.Root, arts []*bundle.Artifact, jobs chan<- chunkJob) error {
+	for _, art := range arts {
+		name := art.Path
 		f, err := fsx.Open(root, name)
 		if err != nil {
 			return openError(name, err)
