@@ -117,8 +117,10 @@ func (a *app) commands() *cobra.Command {
 		Long:          a.t("help.top.long"),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Version:       a.env.Version,
-		Args:          cobra.ArbitraryArgs,
+
+		DisableFlagsInUseLine: true,
+		Version:               a.env.Version,
+		Args:                  cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usage("unknown verb %q", args[0])
@@ -205,6 +207,8 @@ func (a *app) verb(use, key string, nargs cobra.PositionalArgs, flags func(*pfla
 	cmd := &cobra.Command{
 		Use:   use,
 		Short: a.t("verb." + key),
+
+		DisableFlagsInUseLine: true,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if err := nargs(cmd, args); err != nil {
 				return usage("%v", err)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,24 +39,23 @@ func (o *output) success(r result) error {
 		}
 		return nil
 	}
-	ok := true
-	if v, is := r.(interface{ ok() bool }); is {
-		ok = v.ok()
-	}
-	return o.object(ok, r)
+	return o.object(true, r)
 }
 
-// object prints {"ok":…, fields of v}.
+// object prints {"ok":…, fields of v}; a v with an ok of its own prints that one.
 func (o *output) object(ok bool, v any) error {
 	raw, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	head := fmt.Sprintf(`{"ok":%v`, ok)
-	if string(raw) != "{}" {
-		head += ","
+	if !bytes.HasPrefix(raw, []byte(`{"ok":`)) {
+		head := fmt.Sprintf(`{"ok":%v`, ok)
+		if string(raw) != "{}" {
+			head += ","
+		}
+		raw = append([]byte(head), raw[1:]...)
 	}
-	_, err = fmt.Fprintf(o.w, "%s%s\n", head, raw[1:])
+	_, err = fmt.Fprintf(o.w, "%s\n", raw)
 	return err
 }
 
