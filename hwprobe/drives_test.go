@@ -59,7 +59,7 @@ func TestDrivesOfAMachineWithSticks(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("snapshots of Linux machines are read on Linux")
 	}
-	m := Probe(t.Context(), Options{Root: stickMachine(t)})
+	m := Probe(t.Context(), Options{Root: stickMachine(t), Timeout: time.Minute})
 	byMount := map[string]Drive{}
 	for _, d := range m.Drives {
 		byMount[d.Mount] = d
@@ -101,7 +101,7 @@ func TestDrivesOfThisMachine(t *testing.T) {
 	if drives == nil || notes == nil {
 		t.Error("nil lists are null in JSON")
 	}
-	if time.Since(began) > 5*time.Second {
+	if time.Since(began) > 30*time.Second {
 		t.Errorf("took %v", time.Since(began))
 	}
 	for _, d := range drives {

@@ -94,7 +94,7 @@ func TestNVMLFailures(t *testing.T) {
 	hangs := build(t, standIn, "-DINIT=-1")
 	began := time.Now()
 	_, err := ask(t.Context(), 100*time.Millisecond, func() (nvmlReport, error) { return askNVML(hangs) })
-	if !errors.Is(err, errTimeout) || time.Since(began) > 5*time.Second {
+	if !errors.Is(err, errTimeout) || time.Since(began) > 30*time.Second {
 		t.Errorf("a hanging driver gave %v after %v", err, time.Since(began))
 	}
 }

@@ -45,7 +45,7 @@ func probe(t *testing.T, root string) *Machine {
 	if runtime.GOOS != "linux" {
 		t.Skip("snapshots of Linux machines are read on Linux")
 	}
-	return Probe(t.Context(), Options{Root: root})
+	return Probe(t.Context(), Options{Root: root, Timeout: time.Minute})
 }
 
 func snapshots(t *testing.T) string {
@@ -367,7 +367,7 @@ func TestVirtual(t *testing.T) {
 }
 
 func TestThisMachine(t *testing.T) {
-	m := Probe(t.Context(), Options{})
+	m := Probe(t.Context(), Options{Timeout: time.Minute})
 	if m.OS != runtime.GOOS || m.Arch != runtime.GOARCH {
 		t.Errorf("%s/%s", m.OS, m.Arch)
 	}
