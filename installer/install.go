@@ -8,6 +8,7 @@ import (
 	"sluice/bundle"
 	"sluice/hwprobe"
 	"sluice/inference"
+	"sluice/installer/slot"
 	"sluice/internal/fault"
 	"sluice/internal/fsx"
 	"sluice/verify"
@@ -262,7 +263,7 @@ func (w *work) attempt(ctx context.Context, f *Fitted, before []Attempt) (*Teste
 func smokeRefusal(err error) bool { return fault.CodeOf(err).Exit() == fault.SmokeFailed.Exit() }
 
 func (in *Installer) roots() (*verify.Store, error) {
-	return verify.OpenStore(in.abs("ai_models/keys"))
+	return verify.OpenStore(in.abs(slot.KeysDir))
 }
 
 // spaceSlack is kept free beyond what is copied: records, logs, file system overhead.
@@ -278,4 +279,34 @@ func (in *Installer) checkSpace(need int64) error {
 			With("path", in.c.Root).With("needed", need).With("available", free)
 	}
 	return nil
+}
+
+// Probe says what this machine is and, with a manifest, which variants fit. It writes nothing: a library given by the
+// user is tried where it lies.
+func (in *Installer) Probe(ctx context.Context, m *bundle.Manifest) (*hwprobe.Machine, []inference.EngineInfo, []hwprobe.Verdict) {
+	var (
+		lib library
+		err error
+	)
+	allowed := inference.Allowed{Manifest: m, Given: in.engine}
+	if lib.path = in.c.EngineLib; lib.path != "" {
+		lib.digest, err = inference.AllowedLibrary(ctx, lib.path, allowed)
+	} else {
+		lib.path, lib.digest, err = inference.FindLibrary(ctx, in.abs(slot.EnginesDir), allowed)
+	}
+	refused := err
+	if refused != nil {
+		lib = library{}
+	}
+	machine := hwprobe.Probe(ctx, hwprobe.Options{})
+	engines := inference.Engines(ctx, inference.EngineOptions{Exe: in.program(), Engine: lib.spec()})
+	if refused != nil {
+		engines = slices.DeleteFunc(engines, func(e inference.EngineInfo) bool { return e.Name == inference.KindONNXRuntime })
+		engines = append(engines, inference.EngineInfo{Name: inference.KindONNXRuntime, Path: in.c.EngineLib, Providers: []string{},
+			Reason: refused.Error(), Code: string(fault.CodeOf(refused))})
+	}
+	if m == nil {
+		return machine, engines, nil
+	}
+	return machine, engines, judge(machine, engines, m)
 }

@@ -1,0 +1,391 @@
+package installer_test
+
+import (
+	"crypto/ed25519"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"sluice/compliance"
+	"sluice/installer"
+	"sluice/installer/slot"
+	"sluice/internal/fault"
+	"sluice/internal/testroot"
+	"sluice/verify"
+)
+
+func testKeys(names ...string) []ed25519.PrivateKey {
+	var out []ed25519.PrivateKey
+	for _, n := range names {
+		out = append(out, testroot.Key(n))
+	}
+	return out
+}
+
+// The way from a bundle to live, and a second version after it.
+func TestJourney(t *testing.T) {
+	t.Parallel()
+	s := testroot.New(t)
+	first := s.GoLive(testroot.BundleOptions{})
+	if first.Version != "1.0.0" || !first.Enabled || first.Previous != nil || len(first.SignOffs) != 3 {
+		t.Fatalf("live record %+v", first)
+	}
+	second := s.GoLive(testroot.BundleOptions{Version: "1.1.0"})
+	if second.Version != "1.1.0" || second.Previous == nil || second.Previous.Version != "1.0.0" {
+		t.Fatalf("live record %+v", second)
+	}
+	st, err := s.In.Status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(st.Problems) != 0 || st.Floor != "1.1.0" || st.ModelFamily != testroot.Family || !st.Stages[slot.Live].Enabled ||
+		st.Stages[slot.Live].Previous != "1.0.0" || !slices.Equal(st.Next, []string{"check", "--stage", "live"}) {
+		t.Errorf("status %+v", st)
+	}
+	if target, err := os.Readlink(s.Path("ai_models/bundles/latest")); err != nil || target != "v1_1_0" {
+		t.Errorf("latest is %q: %v", target, err)
+	}
+	logs, err := s.In.LogVerify(t.Context())
+	if err != nil || len(logs) != 3 {
+		t.Errorf("logs %+v: %v", logs, err)
+	}
+	text, path, err := s.In.Report(t.Context(), slot.Live)
+	if err != nil || !strings.Contains(text, "1.1.0") {
+		t.Errorf("report %q: %v", text, err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+}
+
+// Status names the next command on each rung.
+func TestStatusNext(t *testing.T) {
+	t.Parallel()
+	s := testroot.Empty(t)
+	next := func(want string) {
+		t.Helper()
+		st, err := s.In.Status()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(st.Next, " "); !strings.HasPrefix(got, want) {
+			t.Errorf("next %q, want %q; problems %v", got, want, st.Problems)
+		}
+	}
+	next("trust init --of oem")
+	s.Trust(verify.Oem, s.Vendor)
+	next("install")
+	s.Install(s.Bundle(testroot.BundleOptions{}))
+	next("trust init --of site")
+	s.Trust(verify.Site, s.Owner)
+	next("policy init")
+	s.SetPolicy(false)
+	next("signoff --stage paper --operator anna")
+	s.SignOff(slot.Paper, "anna")
+	next("signoff --stage live --operator anna")
+	s.SignOff(slot.Live, "ewa")
+	next("signoff --stage live --operator jan")
+	s.SignOff(slot.Live, "jan")
+	next("live enable")
+	s.Enable()
+	next("check --stage live")
+	if err := s.In.Disable(t.Context(), "anna", "test"); err != nil {
+		t.Fatal(err)
+	}
+	next("live enable")
+}
+
+// No step of the ladder can be skipped, and without a policy nobody signs.
+func TestLadder(t *testing.T) {
+	t.Parallel()
+	s := testroot.Empty(t)
+	s.Trust(verify.Oem, s.Vendor)
+	_, err := s.In.Reapprove(t.Context(), slot.Live)
+	wantCode(t, err, fault.BundleMissing)
+	s.Install(s.Bundle(testroot.BundleOptions{}))
+	_, err = s.In.Reapprove(t.Context(), slot.Live)
+	wantCode(t, err, fault.PolicyNone)
+	_, err = s.Decide(slot.Paper, "anna")
+	wantCode(t, err, fault.PolicyNone)
+	s.Trust(verify.Site, s.Owner)
+	s.SetPolicy(true)
+	_, err = s.Decide(slot.Live, "anna")
+	wantCode(t, err, fault.StageOrder)
+	_, err = s.In.Reapprove(t.Context(), slot.Paper)
+	wantCode(t, err, fault.NotSignedOff)
+	s.SignOff(slot.Paper, "anna")
+	if _, err = s.In.Reapprove(t.Context(), slot.Paper); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.In.Reapprove(t.Context(), slot.Live)
+	wantCode(t, err, fault.NotSignedOff)
+	r := s.SignOff(slot.Live, "anna")
+	if r.Complete || !slices.Equal(r.MissingRoles, []string{compliance.RoleCompliance}) {
+		t.Errorf("result %+v", r)
+	}
+	_, err = s.In.Reapprove(t.Context(), slot.Live)
+	wantCode(t, err, fault.NotSignedOff)
+	// A new version takes the demo rung: the old sign-offs are not its own.
+	s.Install(s.Bundle(testroot.BundleOptions{Version: "1.1.0"}))
+	_, err = s.Decide(slot.Live, "jan")
+	wantCode(t, err, fault.StageOrder)
+}
+
+func TestSignOffRefusals(t *testing.T) {
+	t.Parallel()
+	s := testroot.New(t)
+	s.Install(s.Bundle(testroot.BundleOptions{}))
+	tested, err := s.In.Reopen(t.Context(), "1.0.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := s.In.Checklist(t.Context(), tested, slot.Paper)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := testroot.Answers(list, compliance.RoleOperator)
+	good := installer.SignOffOptions{Stage: slot.Paper, Operator: "anna", Role: compliance.RoleOperator, Key: s.Keys["anna"], Answers: answers}
+	change := func(f func(o *installer.SignOffOptions)) installer.SignOffOptions { o := good; f(&o); return o }
+	for name, c := range map[string]struct {
+		o    installer.SignOffOptions
+		want fault.Code
+	}{
+		"another's key": {change(func(o *installer.SignOffOptions) { o.Key = s.Keys["jan"] }), fault.KeyUnfit},
+		"no key":        {change(func(o *installer.SignOffOptions) { o.Key = nil }), fault.KeyUnfit},
+		"a stranger":    {change(func(o *installer.SignOffOptions) { o.Operator = "zoe" }), fault.PolicyRefuses},
+		"no answers":    {change(func(o *installer.SignOffOptions) { o.Answers = nil }), fault.Answers},
+		"no reason":     {change(func(o *installer.SignOffOptions) { o.Refuse = true }), fault.Usage},
+		"stage demo":    {change(func(o *installer.SignOffOptions) { o.Stage = slot.Demo }), fault.Usage},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := snapshot(t, s.Root())
+			_, err := s.In.SignOff(t.Context(), tested, c.o)
+			wantCode(t, err, c.want)
+			same(t, before, snapshot(t, s.Root()))
+		})
+	}
+	if _, err := s.In.SignOff(t.Context(), tested, good); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.In.SignOff(t.Context(), tested, good)
+	wantCode(t, err, fault.Exists)
+	// A refusal is signed and kept, and nothing goes on after it.
+	r, err := s.In.SignOff(t.Context(), tested, installer.SignOffOptions{Stage: slot.Live, Operator: "Jan Kowalski", Role: compliance.RoleCompliance,
+		Key: s.Keys["jan"], Refuse: true, Reason: "drift is too high"})
+	if err != nil || !r.Refused || r.Complete {
+		t.Fatalf("%+v: %v", r, err)
+	}
+	_, err = s.Decide(slot.Live, "anna")
+	wantCode(t, err, fault.SignoffRefused)
+	_, err = s.In.Reapprove(t.Context(), slot.Live)
+	wantCode(t, err, fault.SignoffRefused)
+}
+
+// What lies in the way of a sign-off after the fact: files that were edited or removed.
+func TestReapproveFromDisk(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		glob string
+		edit func(p string) error
+		want fault.Code
+	}{
+		"a sign-off is gone":    {"reports/odbior-live-*.dsse.json", os.Remove, fault.SignoffInvalid},
+		"a sign-off is edited":  {"reports/odbior-paper-*.dsse.json", appendByte, fault.SignoffInvalid},
+		"the record is edited":  {"ai_models/paper.json", swapVariant, fault.RecordEdited},
+		"the record is spaced":  {"ai_models/paper.json", appendByte, fault.RecordEdited},
+		"the policy is gone":    {"ai_models/policy.json", os.Remove, fault.RecordEdited},
+		"a model is edited":     {"ai_models/bundles/v1_0_0/artifacts/first.onnx", appendByte, fault.InstalledChanged},
+		"a file is planted":     {"ai_models/bundles/v1_0_0/artifacts", func(p string) error { return os.WriteFile(filepath.Join(p, "x"), nil, 0o644) }, fault.InstalledChanged},
+		"the log is shortened":  {"audit/decision_logs/live_execution.jsonl", dropLastLine, ""},
+		"the log was edited":    {"audit/decision_logs/demo.jsonl", editLog, fault.LogBroken},
+		"the signature is gone": {"ai_models/bundles/v1_0_0/manifest.sig", os.Remove, fault.InstalledChanged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := testroot.New(t)
+			s.Install(s.Bundle(testroot.BundleOptions{}))
+			s.SignOff(slot.Paper, "anna")
+			s.SignOff(slot.Live, "anna", "jan")
+			files, err := filepath.Glob(s.Path(c.glob))
+			if err != nil || len(files) == 0 {
+				t.Fatalf("no %q: %v", c.glob, err)
+			}
+			_ = os.Chmod(files[0], 0o755)
+			if err := c.edit(files[0]); err != nil {
+				t.Fatal(err)
+			}
+			_, err = s.In.Reapprove(t.Context(), slot.Live)
+			if c.want == "" {
+				if err == nil {
+					t.Fatal("not refused")
+				}
+				return
+			}
+			wantCode(t, err, c.want)
+		})
+	}
+}
+
+func appendByte(p string) error {
+	raw, err := os.ReadFile(p)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(p, append(raw, '\n'), 0o644)
+}
+
+func swapVariant(p string) error {
+	raw, err := os.ReadFile(p)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(p, []byte(strings.Replace(string(raw), `"variant": "first"`, `"variant": "second"`, 1)), 0o644)
+}
+
+// dropLastLine takes the last three entries: the last signature's intent, outcome and what follows it.
+func dropLastLine(p string) error {
+	raw, err := os.ReadFile(p)
+	if err != nil {
+		return err
+	}
+	lines := strings.SplitAfter(string(raw), "\n")
+	return os.WriteFile(p, []byte(strings.Join(lines[:len(lines)-7], "")), 0o644)
+}
+
+func editLog(p string) error {
+	raw, err := os.ReadFile(p)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(p, []byte(strings.Replace(string(raw), "tester", "nobody", 1)), 0o644)
+}
+
+func TestDisableAndRollback(t *testing.T) {
+	t.Parallel()
+	s := testroot.New(t)
+	ctx := t.Context()
+	wantCode(t, s.In.Disable(ctx, "anna", "nothing there"), fault.NotLive)
+	back := installer.RollbackOptions{Operator: "anna", Key: s.Keys["anna"], Reason: "wrong answers in the morning"}
+	_, err := s.In.Rollback(ctx, back)
+	wantCode(t, err, fault.RollbackNone)
+	s.GoLive(testroot.BundleOptions{})
+	_, err = s.In.Rollback(ctx, back)
+	wantCode(t, err, fault.RollbackNone)
+	s.GoLive(testroot.BundleOptions{Version: "1.1.0"})
+	wantCode(t, s.In.Remove(ctx, "1.0.0"), fault.VersionInUse)
+	wantCode(t, s.In.Remove(ctx, "1.1.0"), fault.VersionInUse)
+	bad := back
+	bad.Key = s.Keys["jan"]
+	_, err = s.In.Rollback(ctx, bad)
+	wantCode(t, err, fault.KeyUnfit)
+	bad = back
+	bad.Operator = "zoe"
+	_, err = s.In.Rollback(ctx, bad)
+	wantCode(t, err, fault.PolicyRefuses)
+
+	r, err := s.In.Rollback(ctx, back)
+	if err != nil || r.Version != "1.0.0" || !r.Enabled || r.Rollback == nil {
+		t.Fatalf("record %+v: %v", r, err)
+	}
+	if st, err := s.In.Status(); err != nil || st.Floor != "1.1.0" || len(st.Problems) != 0 {
+		t.Errorf("the floor is %q: %v", st.Floor, err)
+	}
+	// Enabling does not return to what was rolled back from; off and on again gives the same version.
+	a, err := s.In.Reapprove(ctx, slot.Live)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.In.GoLive(ctx, a)
+	wantCode(t, err, fault.PolicyRefuses)
+	if err := s.In.Disable(ctx, "anna", "lunch"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.In.Disable(ctx, "anna", "again"); err != nil {
+		t.Fatal(err)
+	}
+	if r := s.Enable(); r.Version != "1.0.0" || !r.Enabled || r.Rollback == nil {
+		t.Errorf("record %+v", r)
+	}
+	if r, err = s.In.Rollback(ctx, back); err != nil || r.Version != "1.1.0" {
+		t.Errorf("back again: %+v: %v", r, err)
+	}
+	// The older one is below the floor now.
+	_, _, err = s.In.Install(ctx, s.Bundle(testroot.BundleOptions{Version: "1.0.5"}), installer.InstallOptions{})
+	wantCode(t, err, fault.VersionOlder)
+}
+
+// The way back is closed when its sign-offs do not stand any more.
+func TestRollbackNeedsSignOffs(t *testing.T) {
+	t.Parallel()
+	s := testroot.New(t)
+	s.GoLive(testroot.BundleOptions{})
+	s.GoLive(testroot.BundleOptions{Version: "1.1.0"})
+	files, err := filepath.Glob(s.Path("reports/odbior-live-1.0.0-*.dsse.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(err)
+	}
+	if err := os.Remove(files[0]); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.In.Rollback(t.Context(), installer.RollbackOptions{Operator: "anna", Key: s.Keys["anna"], Reason: "r"})
+	wantCode(t, err, fault.SignoffInvalid)
+}
+
+func TestRemoveAndUninstall(t *testing.T) {
+	t.Parallel()
+	s := testroot.New(t)
+	ctx := t.Context()
+	wantCode(t, s.In.Remove(ctx, "1.0.0"), fault.VersionUnknown)
+	s.Install(s.Bundle(testroot.BundleOptions{}))
+	s.SignOff(slot.Paper, "anna")
+	if err := s.In.Remove(ctx, "1.0.0"); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := s.In.Versions(); err != nil || len(v) != 0 {
+		t.Errorf("versions %v: %v", v, err)
+	}
+	_, err := s.In.Reopen(ctx, "")
+	wantCode(t, err, fault.BundleMissing)
+	s.GoLive(testroot.BundleOptions{Version: "1.1.0"})
+	if err := s.In.Uninstall(ctx, false); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"ai_models/bundles": false, "ai_models/live.json": false, "bin": false, "audit": true, "reports": true} {
+		if _, err := os.Stat(s.Path(name)); (err == nil) != want {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	s.Install(s.Bundle(testroot.BundleOptions{Version: "1.2.0"})) // the same root can be used again
+	if err := s.In.Uninstall(ctx, true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(s.Root()); err == nil {
+		t.Error("the root is still there")
+	}
+}
+
+// A person who retires signs nothing new; what was signed before still counts.
+func TestRetired(t *testing.T) {
+	t.Parallel()
+	s := testroot.New(t)
+	s.GoLive(testroot.BundleOptions{})
+	next := *s.Policy
+	next.Number, next.People = 2, slices.Clone(next.People)
+	next.People[0].Retired = 2
+	s.PutPolicy(&next)
+	if _, err := s.In.Reapprove(t.Context(), slot.Live); err != nil {
+		t.Fatalf("earlier sign-offs: %v", err)
+	}
+	s.Install(s.Bundle(testroot.BundleOptions{Version: "1.1.0"}))
+	_, err := s.Decide(slot.Paper, "anna")
+	wantCode(t, err, fault.PolicyRefuses)
+	old, err := compliance.SignPolicy(s.Policy, s.Owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.In.PolicySet(t.Context(), old); err == nil {
+		t.Error("an older policy was taken")
+	}
+}
