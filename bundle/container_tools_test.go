@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -132,9 +131,7 @@ func TestStreamedTar(t *testing.T) {
 	extractAll(t, s, rawManifest(blobs), blobs, ExtractOptions{})
 }
 
-// sparseReader gives n zero bytes.
-func zeros(n int64) io.ReadCloser { return io.NopCloser(io.LimitReader(zeroReader{}, n)) }
-
+// zeroReader gives zero bytes without end.
 type zeroReader struct{}
 
 func (zeroReader) Read(p []byte) (int, error) { clear(p); return len(p), nil }
