@@ -80,8 +80,8 @@ func conformanceData(t *testing.T) string {
 	}
 }
 
-// disputed cases ask for what the standard's text forbids: 8-bit results that wrap around where QLinearMatMul must
-// saturate, and bfloat16 numbers cut off where Cast must round. We follow the text, so these cases must go wrong here,
+// disputed cases ask for what is not meant: 8-bit results that wrap around where the text of QLinearMatMul says they
+// saturate, and bfloat16 numbers cut off where Cast rounds all others to the nearest. These must go wrong here,
 // and no others.
 var disputed = map[string]bool{
 	"test_cast_FLOAT_to_BFLOAT16": true, "test_castlike_FLOAT_to_BFLOAT16": true, "test_castlike_FLOAT_to_BFLOAT16_expanded": true,
