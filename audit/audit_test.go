@@ -263,6 +263,25 @@ func TestThreat21SpacesAndFieldsAdded(t *testing.T) {
 	}
 }
 
+// Lines are checked side by side; the first bad one is named all the same.
+func TestThreat21FirstBadEntryOfALongLog(t *testing.T) {
+	f := newLogs(t)
+	f.add(t, 2*batchLines+9)
+	good := f.lines(t)
+	good[len(good)-1] = append(good[len(good)-1], '\n')
+	for _, i := range []int{0, batchLines - 1, batchLines, 2*batchLines - 1, 2*batchLines + 8} {
+		lines := append([][]byte{}, good...)
+		lines[i] = bytes.Replace(lines[i], []byte(`"actor":"anna"`), []byte(`"actor":"otto"`), 1)
+		lines[len(lines)-1] = bytes.Replace(lines[len(lines)-1], []byte(`"anna"`), []byte(`"otto"`), 1)
+		f.rewrite(t, lines)
+		f.wantBroken(t, i+1, "edited", VerifyOptions{})
+		f.rewrite(t, append(lines[:len(lines):len(lines)], append(bytes.Repeat([]byte("x"), MaxLine+1), '\n')))
+		f.wantBroken(t, i+1, "edited", VerifyOptions{})
+	}
+	f.rewrite(t, append(good[:3:3], append(bytes.Repeat([]byte("x"), MaxLine+1), '\n')))
+	f.wantBroken(t, 4, "bytes", VerifyOptions{})
+}
+
 // No byte of a log can change unnoticed.
 func TestThreat21AnyByteFlipped(t *testing.T) {
 	f := newLogs(t)

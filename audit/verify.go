@@ -9,6 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"sluice/bundle"
@@ -100,29 +103,34 @@ func VerifyFile(path string, log Log, public ed25519.PublicKey, o VerifyOptions)
 func verify(f io.Reader, log Log, public ed25519.PublicKey, pending []byte, o VerifyOptions) (*State, error) {
 	state := &State{}
 	var last []byte
-	torn, err := eachLine(f, log, func(n int, line []byte) error {
-		e, err := decode(line, log, public)
-		if err != nil {
-			return broken(log, n, "%v", err)
-		}
-		if e.Prev != state.SHA384 {
-			if n == 1 {
-				return broken(log, n, "it is not the first entry that was written: entries before it were removed")
+	var batch [][]byte
+	judge := func() error {
+		lines := batch
+		batch = nil
+		results := decodeAll(lines, log, public)
+		for i, line := range lines {
+			if err := state.follow(log, line, results[i], o.Heads); err != nil {
+				return err
 			}
-			return broken(log, n, "it does not follow entry %d: an entry was removed, moved or replaced", n-1)
+			last = line
 		}
-		state.Entries, state.SHA384 = n, digestOf(line)
-		last = append(last[:0], line...)
-		return checkHeads(log, o.Heads, state.Head)
+		return nil
+	}
+	torn, err := eachLine(f, log, func(n int, line []byte) error {
+		if batch = append(batch, bytes.Clone(line)); len(batch) < batchLines {
+			return nil
+		}
+		return judge()
 	})
+	if jerr := judge(); jerr != nil { // lines before a broken one come first
+		err = jerr
+	}
 	if err != nil {
 		return nil, err
 	}
 	if len(torn) > 0 {
 		t := tail{torn: torn}
-		if state.Entries > 0 {
-			t.last = last
-		}
+		t.last = last
 		if rest, err := completion(log, pending, t, public); err != nil || len(rest) == 0 {
 			return nil, broken(log, state.Entries+1, "its last line is cut off and is not the beginning of the entry that was being written")
 		}
@@ -135,6 +143,47 @@ func verify(f io.Reader, log Log, public ed25519.PublicKey, pending []byte, o Ve
 		}
 	}
 	return state, nil
+}
+
+// batchLines is how many lines are decoded side by side; at most MaxLine bytes each.
+const batchLines = 64
+
+type decoded struct {
+	entry Entry
+	err   error
+}
+
+// decodeAll decodes on all cores: signatures are most of the work.
+func decodeAll(lines [][]byte, log Log, public ed25519.PublicKey) []decoded {
+	out := make([]decoded, len(lines))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(lines)) {
+		workers.Add(1)
+		go func() {
+			defer workers.Done()
+			for i := int(next.Add(1)) - 1; i < len(lines); i = int(next.Add(1)) - 1 {
+				out[i].entry, out[i].err = decode(lines[i], log, public)
+			}
+		}()
+	}
+	workers.Wait()
+	return out
+}
+
+// follow takes the next line into the state.
+func (s *State) follow(log Log, line []byte, d decoded, heads []Head) error {
+	n := s.Entries + 1
+	switch {
+	case d.err != nil:
+		return broken(log, n, "%v", d.err)
+	case d.entry.Prev != s.SHA384 && n == 1:
+		return broken(log, n, "it is not the first entry that was written: entries before it were removed")
+	case d.entry.Prev != s.SHA384:
+		return broken(log, n, "it does not follow entry %d: an entry was removed, moved or replaced", n-1)
+	}
+	s.Entries, s.SHA384 = n, digestOf(line)
+	return checkHeads(log, heads, s.Head)
 }
 
 func checkHeads(log Log, heads []Head, at Head) error {

@@ -251,8 +251,8 @@ func (it *Item) check() error {
 	return nil
 }
 
-// Follows refuses a policy that may not come after old: its number is the next one; nobody vanishes, changes name, key or
-// beginning, loses a role or comes back from retirement. Whoever shall lose a role or change a key retires and is
+// Follows refuses a policy that may not come after old: its number is the next one; nobody vanishes, changes key or
+// beginning, loses a role or comes back from retirement. A name may change. Whoever shall lose a role or change a key retires and is
 // added under another id, so that what was signed before keeps its meaning. Error: E-POLICY-INVALID.
 func (p *Policy) Follows(old *Policy) error {
 	if old == nil {
@@ -270,8 +270,8 @@ func (p *Policy) Follows(old *Policy) error {
 		switch {
 		case is == nil:
 			return policyInvalid("person %q is missing; people retire, they are not removed", was.ID)
-		case is.PublicKey != was.PublicKey || is.Since != was.Since || is.Name != was.Name:
-			return policyInvalid("person %q has another name, key or beginning; retire them and add a new id", was.ID)
+		case is.PublicKey != was.PublicKey || is.Since != was.Since:
+			return policyInvalid("person %q has another key or beginning; retire them and add a new id", was.ID)
 		case was.Retired != 0 && is.Retired != was.Retired:
 			return policyInvalid("person %q has retired with number %d; that is not changed", was.ID, was.Retired)
 		case was.Retired == 0 && is.Retired != 0 && is.Retired != p.Number:
