@@ -89,7 +89,7 @@ type builder struct {
 	last    time.Time         // when progress was last told
 }
 
-// describe fills the manifest: sizes first, so that mistakes show before gigabytes are read, then digests.
+// describe fills the manifest: rules and sizes first, so that mistakes show before gigabytes are read, then digests.
 func (b *builder) describe(ctx context.Context) error {
 	if len(b.o.Keys) == 0 {
 		return fault.New(fault.Usage, "no key to sign with, want at least one")
@@ -108,6 +108,9 @@ func (b *builder) describe(ctx context.Context) error {
 			m.Provenance.Builder = b.o.Builder
 		}
 	}
+	if err := m.check(false); err != nil {
+		return specError(err)
+	}
 	for i, sa := range b.spec.artifacts() {
 		file := sa.Source
 		if !filepath.IsAbs(file) {
@@ -123,9 +126,6 @@ func (b *builder) describe(ctx context.Context) error {
 		b.sources[sa.Path] = file
 		m.Artifacts[i].Size = info.Size()
 		b.total += info.Size()
-	}
-	if err := m.check(false); err != nil {
-		return specError(err)
 	}
 	for i := range m.Artifacts {
 		if err := b.digest(ctx, &m.Artifacts[i]); err != nil {
@@ -296,6 +296,10 @@ func (b *builder) open(path string) (io.ReadCloser, error) {
 	f, err := os.Open(b.sources[path])
 	if err != nil {
 		return nil, sourceError(path, b.sources[path], err)
+	}
+	if info, err := f.Stat(); err != nil || info.Size() != a.Size {
+		f.Close()
+		return nil, changedError(path)
 	}
 	return &checkedSource{f: f, a: a, sum: sha512.New384()}, nil
 }
