@@ -117,6 +117,9 @@ func Open(ctx context.Context, root string, o Options) (*Models, error) {
 	return m, nil
 }
 
+// looks is how often a root is judged again when a writer changed it meanwhile.
+const looks = 20
+
 func open(ctx context.Context, root string, o Options) (*Models, *Answer, error) {
 	answer := &Answer{Stage: o.Stage, Artifacts: []AnswerArtifact{}, Fallback: FallbackDisabled}
 	o, err := o.normal()
@@ -127,9 +130,10 @@ func open(ctx context.Context, root string, o Options) (*Models, *Answer, error)
 	j := &judge{o: o, path: root, answer: answer}
 	for attempt := 0; ; attempt++ {
 		err = j.run(ctx)
-		if err == nil || attempt == 3 || !j.moved() {
-			break // a record that was replaced while we looked is judged anew: old or new, never a mixture
+		if err == nil || attempt == looks || !j.moved() {
+			break
 		}
+		time.Sleep(20 * time.Millisecond) // a writer is at work: judge again, so that it is old or new, never a mixture
 	}
 	defer j.close()
 	if err != nil {

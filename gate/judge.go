@@ -27,6 +27,7 @@ type look struct {
 	store  *verify.Store
 	record *slot.Record  // of the stage, nil when there is none
 	digest bundle.Digest // of that record as it was read
+	pulse  string        // of the root when the look began
 	begun  bool          // the decision logs have entries
 	ledger *slot.Ledger
 	policy *compliance.Policy
@@ -41,14 +42,8 @@ func (j *judge) close() {
 	}
 }
 
-// moved says whether the stage's record is another one by now than the one that was judged.
-func (j *judge) moved() bool {
-	if j.dir == nil {
-		return false
-	}
-	_, digest, err := j.dir.Record(j.o.Stage)
-	return err == nil && digest != j.digest
-}
+// moved says whether a writer was at work since this look began.
+func (j *judge) moved() bool { return j.dir != nil && j.dir.Pulse() != j.pulse }
 
 // run gives the first refusal that applies: no models (exit 4), not intact (3), closed (7), engine (6).
 func (j *judge) run(ctx context.Context) error {
@@ -96,6 +91,7 @@ func (j *judge) present() (logErr, err error) {
 	if err != nil {
 		return nil, err
 	}
+	j.pulse = j.dir.Pulse()
 	logErr = j.readLogs()
 	if j.hasModels() {
 		return logErr, nil

@@ -75,15 +75,11 @@ func (w *work) policySet(envelope []byte) error {
 
 // Policy is the site's policy, proven; nil without an error when there is none.
 func (in *Installer) Policy() (*compliance.Policy, error) {
-	v, err := in.look()
-	if fault.CodeOf(err) == fault.BundleMissing {
+	p, root, err := readQuietly(in, func(g ground) (*compliance.Policy, error) { return g.policy() })
+	if !root {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer v.close()
-	return ground{in, v.dir, v.ledger}.policy()
+	return p, err
 }
 
 // Remove deletes an installed version, all its variants, or one of them as version@variant. Never the live version nor

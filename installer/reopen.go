@@ -3,6 +3,7 @@ package installer
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"sluice/audit"
 	"sluice/bundle"
@@ -31,20 +32,42 @@ func (in *Installer) Reopen(ctx context.Context, version string) (*Tested, error
 
 // read runs a reading step: no lock, nothing written but a refusal.
 func read[T any](ctx context.Context, in *Installer, d demands, step func(g ground) (T, error)) (T, error) {
-	var none T
-	v, err := in.look()
-	if err != nil {
-		if fault.CodeOf(err) == fault.BundleMissing { // there is no root that could take the refusal
-			return none, in.unlogged(err)
+	out, root, err := readQuietly(in, step)
+	switch {
+	case err == nil:
+		return out, nil
+	case !root: // there is no root that could take the refusal
+		return out, in.unlogged(err)
+	}
+	return out, in.refuseRead(ctx, d, nil, err)
+}
+
+// looks is how often a reading step looks again when a writer changed the root meanwhile.
+const looks = 5
+
+// readQuietly runs a reading step without logging its refusal; root says whether there is one.
+func readQuietly[T any](in *Installer, step func(g ground) (T, error)) (out T, root bool, err error) {
+	for attempt := 0; ; attempt++ {
+		var none T
+		v, err := in.look()
+		if fault.CodeOf(err) == fault.BundleMissing {
+			return none, false, err
 		}
-		return none, in.refuseRead(ctx, d, nil, err)
+		if err != nil {
+			return none, true, err // the log's own reader looked more than once
+		}
+		pulse := v.pulse
+		out, err = step(ground{in, v.dir, v.ledger})
+		moved := v.dir.Pulse() != pulse
+		v.close()
+		if err == nil {
+			return out, true, nil
+		}
+		if !moved || attempt == looks {
+			return none, true, err
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
-	out, err := step(ground{in, v.dir, v.ledger})
-	v.close()
-	if err != nil {
-		return none, in.refuseRead(ctx, d, nil, err)
-	}
-	return out, nil
 }
 
 func (g ground) reopen(ctx context.Context, version string) (*Tested, error) {

@@ -57,20 +57,31 @@ func versions(dir *slot.Dir) ([]VersionInfo, error) {
 // Status says what is installed, what runs on which stage, whose signatures are missing, and what comes next. It
 // writes nothing and takes no lock; what is wrong stands in Problems instead of an error.
 func (in *Installer) Status() (*Status, error) {
-	s := &Status{Root: in.c.Root, Versions: []VersionInfo{}, Stages: map[slot.Stage]StageStatus{}, Waiting: []Waiting{}, Problems: []Problem{}, Next: []string{}}
+	for attempt := 0; ; attempt++ {
+		s, moved, err := in.status()
+		if err != nil || len(s.Problems) == 0 || !moved || attempt == looks {
+			return s, err
+		}
+		time.Sleep(20 * time.Millisecond) // a writer is at work: what looks wrong may be half of a change
+	}
+}
+
+func (in *Installer) status() (s *Status, moved bool, err error) {
+	s = &Status{Root: in.c.Root, Versions: []VersionInfo{}, Stages: map[slot.Stage]StageStatus{}, Waiting: []Waiting{}, Problems: []Problem{}, Next: []string{}}
 	dir, err := slot.Open(in.c.Root)
 	if fault.CodeOf(err) == fault.BundleMissing {
 		s.Next = trustCommand(verify.Oem)
-		return s, nil
+		return s, false, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer dir.Close()
+	pulse := dir.Pulse()
 	if err := s.fill(in, dir); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return s, nil
+	return s, dir.Pulse() != pulse, nil
 }
 
 func (s *Status) problem(err error) {

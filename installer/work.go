@@ -298,6 +298,7 @@ type view struct {
 	ledger *slot.Ledger
 	states map[audit.Log]*audit.State
 	logs   *audit.Logs
+	pulse  string
 }
 
 // look opens the root for reading. A root without machine key has an empty ledger.
@@ -306,7 +307,7 @@ func (in *Installer) look() (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &view{dir: dir, ledger: &slot.Ledger{}, states: map[audit.Log]*audit.State{}}
+	v := &view{dir: dir, ledger: &slot.Ledger{}, states: map[audit.Log]*audit.State{}, pulse: dir.Pulse()}
 	pub, err := dir.MachinePublicKey()
 	if errors.Is(err, fs.ErrNotExist) {
 		if entries, lerr := dir.List(slot.AuditDir); lerr == nil && len(entries) > 0 {

@@ -3,6 +3,7 @@ package slot
 import (
 	"crypto/sha512"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -169,4 +170,20 @@ func SumReader(r io.Reader) (bundle.Digest, error) {
 		return bundle.Digest{}, err
 	}
 	return bundle.Digest(h.Sum(nil)), nil
+}
+
+// Pulse changes whenever a log grows or a stage's record is replaced: a reader without the lock that found something
+// wrong looks again when it changed meanwhile.
+func (d *Dir) Pulse() string {
+	out := ""
+	for _, s := range Stages() {
+		for _, name := range []string{AuditDir + "/" + s.Log() + ".jsonl", s.RecordFile()} {
+			if fi, err := d.root.Lstat(name); err == nil {
+				out += fmt.Sprintf("%d %d,", fi.Size(), fi.ModTime().UnixNano())
+			} else {
+				out += "-,"
+			}
+		}
+	}
+	return out
 }

@@ -43,15 +43,14 @@ var people = []struct{ id, name, role string }{
 
 // Site is one vendor, one customer and one machine.
 type Site struct {
-	T       testing.TB
-	Dir     string // bundles lie here
-	Config  installer.Config
-	In      *installer.Installer
-	Vendor  ed25519.PrivateKey
-	Owner   ed25519.PrivateKey // of the site
-	Keys    map[string]ed25519.PrivateKey
-	Policy  *compliance.Policy
-	program string
+	T      testing.TB
+	Dir    string // bundles lie here
+	Config installer.Config
+	In     *installer.Installer
+	Vendor ed25519.PrivateKey
+	Owner  ed25519.PrivateKey // of the site
+	Keys   map[string]ed25519.PrivateKey
+	Policy *compliance.Policy
 }
 
 // Key makes a key that depends on its name only.
@@ -60,14 +59,30 @@ func Key(name string) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(seed[:])
 }
 
+// tempDir lies in memory where the system has such a place: tests need no durability.
+func tempDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "sluice-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 // Empty is a site whose machine has nothing yet: no trust, no policy, no root folder.
 func Empty(t testing.TB) *Site {
+	t.Helper()
+	return At(t, tempDir(t))
+}
+
+// At is the site in a folder: a new one, or one that another process made there.
+func At(t testing.TB, dir string) *Site {
 	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	s := &Site{T: t, Dir: dir, Vendor: Key("vendor"), Owner: Key("site"), Keys: map[string]ed25519.PrivateKey{}}
 	s.Config = installer.Config{Root: filepath.Join(dir, "root"), Program: program, Operator: "tester", Version: "test",
@@ -77,6 +92,16 @@ func Empty(t testing.TB) *Site {
 	}
 	s.Restart()
 	return s
+}
+
+// Copy is the same machine again in another folder. Bundles are not copied: their paths stay good.
+func (s *Site) Copy() *Site {
+	s.T.Helper()
+	c := At(s.T, tempDir(s.T))
+	s.ok(os.CopyFS(c.Config.Root, os.DirFS(s.Config.Root)))
+	s.ok(os.Chmod(c.Path("machine/machine.key"), 0o600))
+	c.Policy = s.Policy
+	return c
 }
 
 // New is a site with both trust roots and a policy.
