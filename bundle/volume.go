@@ -5,6 +5,7 @@ import (
 	"crypto/sha512"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -283,47 +284,72 @@ func (d *medium) volumesOf(off, n int64) (names []string, from, to int64) {
 // volumeFault turns a damaged frame into news about a volume: damaged, or not the volume that its name says.
 func (s *Source) volumeFault(ctx context.Context, i int, cause error) error {
 	f := s.table.frames[i]
-	names, from, to := s.medium.volumesOf(f.off, int64(f.size))
-	pt := s.medium.parts[slices.IndexFunc(s.medium.parts, func(p *part) bool { return p.name == names[0] })]
-	if s.table.checked && len(names) == 1 {
-		if holds := s.whichVolume(ctx, pt); holds == "" {
+	var first error
+	for k, pt := range s.medium.parts {
+		from, to := max(f.off-pt.start, 0), min(f.off+int64(f.size)-pt.start, pt.size)
+		if from >= to {
+			continue
+		}
+		damaged := fault.New(fault.VolumeDamaged, "volume %q is damaged at bytes %d to %d: %w", pt.name, from, to, cause).
+			With("volume", pt.name).With("file", pt.name).With("file_offset", from).With("file_length", to-from)
+		if first == nil {
+			first = damaged
+		}
+		if whole := to-from == int64(f.size); whole && s.volumeHolds(ctx, pt) {
+			return damaged
+		}
+		// What frames cannot tell, the volume's own digest does.
+		got, err := s.medium.digest(ctx, pt)
+		switch other := s.volumes.byDigest(got); {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			return damaged
+		case other == k:
+		case other >= 0:
+			return fault.New(fault.VolumeStale, "volume %q holds the bytes of %q: they were swapped: %w", pt.name, s.volumes.Volumes[other].Name, cause).
+				With("volume", pt.name).With("holds", s.volumes.Volumes[other].Name)
+		case s.table.checked && !s.volumeHolds(ctx, pt):
 			return fault.New(fault.VolumeStale, "volume %q holds none of the bytes that its index lists: it belongs to another release: %w", pt.name, cause).
 				With("volume", pt.name)
-		} else if holds != pt.name {
-			return fault.New(fault.VolumeStale, "volume %q holds the bytes of %q: they were swapped: %w", pt.name, holds, cause).
-				With("volume", pt.name).With("holds", holds)
+		default:
+			return damaged
 		}
 	}
-	return fault.New(fault.VolumeDamaged, "volume %q is damaged at bytes %d to %d: %w", names[0], from, to, cause).
-		With("volume", names[0]).With("volumes", names).With("file_offset", from).With("file_length", to-from)
+	return first
+}
+
+// byDigest finds a volume, -1 if there is none.
+func (p *VolumesPredicate) byDigest(d Digest) int {
+	return slices.IndexFunc(p.Volumes, func(v VolumeInfo) bool { return v.SHA384 == d })
+}
+
+// digest reads a whole volume, for diagnosis only.
+func (d *medium) digest(ctx context.Context, pt *part) (Digest, error) {
+	h := sha512.New384()
+	_, err := io.CopyBuffer(struct{ io.Writer }{h}, &mediumReader{ctx: ctx, d: d, off: pt.start, end: pt.start + pt.size}, make([]byte, maxPiece))
+	return Digest(h.Sum(nil)), err
 }
 
 // probes is how many frames of a volume are tried before it counts as another volume.
 const probes = 8
 
-// whichVolume says which volume's frames a file holds, by their checks: its own name when one of them fits, another's when its
-// frames lie here, "" when none fits. A file too small to hold a whole frame gets the benefit of the doubt.
-func (s *Source) whichVolume(ctx context.Context, pt *part) string {
-	verdict := pt.name
-	for pass, candidates := range [][]*part{{pt}, s.medium.parts} {
-		for _, c := range candidates {
-			tried := 0
-			for _, f := range s.table.frames {
-				at := f.off - c.start
-				if at < 0 || at+int64(f.size) > min(c.size, pt.size) || tried == probes {
-					continue
-				}
-				tried++
-				raw := make([]byte, f.size)
-				file, err := s.medium.file(ctx, pt)
-				if err == nil && s.medium.readPart(ctx, file, pt, raw, at) == nil && checksum(raw) == f.crc {
-					return c.name
-				}
-			}
-			if pass == 0 && tried < 2 {
-				return verdict
-			}
+// volumeHolds says whether any frame that lies wholly in a volume is the one that the index lists. A volume too small to hold
+// a whole frame gets the benefit of the doubt.
+func (s *Source) volumeHolds(ctx context.Context, pt *part) bool {
+	tried := 0
+	for _, f := range s.table.frames {
+		at := f.off - pt.start
+		if at < 0 || at+int64(f.size) > pt.size {
+			continue
+		}
+		raw := make([]byte, f.size)
+		if s.medium.readAt(ctx, raw, f.off) == nil && checksum(raw) == f.crc {
+			return true
+		}
+		if tried++; tried == probes {
+			break
 		}
 	}
-	return ""
+	return tried < 2
 }

@@ -203,6 +203,7 @@ func TestWrongVolumes(t *testing.T) {
 		words string
 	}{
 		{"damaged", func(_ string, f []string) error { return changeByte(f[1], 50_000) }, fault.VolumeDamaged, ".002"},
+		{"damaged where a frame spans two", func(_ string, f []string) error { return changeByte(f[1], 5) }, fault.VolumeDamaged, `.002" is damaged at bytes 0 to`},
 		{"damaged in the seek table", func(_ string, f []string) error { return changeByte(f[2], -20) }, fault.VolumeDamaged, ".003"},
 		{"damaged in the head", func(_ string, f []string) error { return changeByte(f[0], 100) }, fault.VolumeDamaged, ".001"},
 		{"swapped", func(_ string, f []string) error {
@@ -358,4 +359,37 @@ func copyFile(from, to string) error {
 		return err
 	}
 	return os.WriteFile(to, b, 0o600)
+}
+
+// TestFlippedBitsInVolumes samples threat 1 over all files of a split bundle, its index too.
+func TestFlippedBitsInVolumes(t *testing.T) {
+	_, files, m, _ := splitTest(t, 1)
+	f := &memFiles{content: map[string][]byte{}}
+	for _, p := range files {
+		f.content[filepath.Base(p)] = read(t, p)
+	}
+	check := func() error {
+		s, err := open(context.Background(), filepath.Base(files[0]), OpenOptions{}, f)
+		if err != nil {
+			return err
+		}
+		if err := checkIndexTest(s); err != nil {
+			return err
+		}
+		return s.Extract(context.Background(), m, ExtractOptions{})
+	}
+	if err := check(); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range files {
+		name := filepath.Base(p)
+		b := f.content[name]
+		for i := 0; i < len(b); i += 1 + len(b)/250 {
+			b[i] ^= 1 << (i % 8)
+			if err := check(); fault.CodeOf(err).Exit() != 3 {
+				t.Errorf("%s, byte %d: %v", name, i, err)
+			}
+			b[i] ^= 1 << (i % 8)
+		}
+	}
 }
