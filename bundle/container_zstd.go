@@ -60,9 +60,10 @@ func parseZstdHeader(b []byte) (zstdHeader, error) {
 	}
 	h := zstdHeader{length: 5, content: -1, single: fhd&fhdSingleSegment != 0}
 	if !h.single {
-		exponent, mantissa := b[5]>>3, int64(b[5]&7)
-		h.window = int64(1) << (10 + exponent)
-		h.window += h.window / 8 * mantissa
+		if b[5]&7 != 0 {
+			return zstdHeader{}, errors.New("asks for a window that is no power of two, as no zstd writes it")
+		}
+		h.window = int64(1) << (10 + b[5]>>3)
 		h.length++
 	}
 	width := [4]int{0, 2, 4, 8}[fhd>>6]
