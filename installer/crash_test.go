@@ -100,6 +100,11 @@ func TestKilled(t *testing.T) {
 				if err := acts[act](s, bundle); err != nil && !strings.Contains(err.Error(), "already") {
 					t.Fatalf("point %d (%s), live was %q: again: %v", point, out, live, err)
 				}
+				if act == "sign" {
+					if _, err := s.In.Reapprove(t.Context(), slot.Paper); err != nil {
+						t.Fatalf("point %d (%s): %v", point, out, err)
+					}
+				}
 				if p, err := s.In.Pending(); err != nil || len(p) != 0 {
 					t.Fatalf("point %d (%s): pending %v: %v", point, out, p, err)
 				}

@@ -276,7 +276,7 @@ func (in *Installer) checkSpace(need int64) error {
 	}
 	if free < need {
 		return fault.New(fault.Space, "%q has %d bytes free, want %d", in.c.Root, free, need).
-			With("path", in.c.Root).With("needed", need).With("available", free)
+			With("path", in.c.Root).With("need", need).With("free", free)
 	}
 	return nil
 }

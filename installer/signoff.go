@@ -191,6 +191,38 @@ func (w *work) promote(a *Approved) error {
 	return err
 }
 
+// finishPaper writes the paper record that a power cut kept back between the last signature and the record.
+func (w *work) finishPaper(ctx context.Context) {
+	signed, put := -1, -1
+	var last slot.Mark
+	for _, m := range w.ledger.Done(slot.EventSignOff) {
+		if m.Info[slot.InfoStage] == string(slot.Paper) {
+			signed, last = m.Line, m
+		}
+	}
+	for _, m := range w.ledger.Done(slot.EventRecord) {
+		if m.Path == slot.Paper.RecordFile() {
+			put = m.Line
+		}
+	}
+	if signed < put || signed < 0 {
+		return
+	}
+	g := w.ground()
+	demo, digest, err := g.record(slot.Demo)
+	if err != nil || demo == nil || demo.ManifestSHA384.String() != last.Info[slot.InfoManifest] || demo.Variant != last.Info[slot.InfoVariant] {
+		return
+	}
+	policy, err := g.policy()
+	if err != nil {
+		return
+	}
+	a, err := g.approve(ctx, policy, slot.Paper, demo, digest)
+	if err == nil { // else the stage waits for more signatures, or something is wrong that the next step will name
+		_ = w.promote(a)
+	}
+}
+
 // decide makes and signs the decision.
 func (w *work) decide(ctx context.Context, t *Tested, o SignOffOptions, policy *compliance.Policy, person *compliance.Person, before *slot.Approvals) (*compliance.Decision, []byte, *compliance.Checklist, error) {
 	if len(o.Key) != ed25519.PrivateKeySize {

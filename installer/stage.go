@@ -26,7 +26,7 @@ const (
 
 // Stage copies the chosen variant below the root while it reads the source once; each byte is verified before it is
 // written. What an earlier run left of the same manifest and variant is verified and kept. A version that is
-// installed already is verified and reused. Errors: E-SPACE with "needed" and "available", and those of Extract.
+// installed already is verified and reused. Errors: E-SPACE with "need" and "free", and those of Extract.
 func (in *Installer) Stage(ctx context.Context, f *Fitted) (*Staged, error) {
 	if !f.valid() || !f.token.of(in) {
 		return nil, noToken("stage", "fit")

@@ -187,6 +187,7 @@ func (w *work) settle(ctx context.Context) error {
 			return err
 		}
 	}
+	w.finishPaper(ctx)
 	return w.remember()
 }
 
