@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"math"
 	"slices"
 
 	"sluice/inference/tensor"
@@ -396,6 +397,9 @@ func slice(r *run, v *value, starts, ends, axes, steps []int64) ([]*value, error
 			st = steps[i]
 		}
 		lo, hi := starts[i], ends[i]
+		if st < 0 && hi >= math.MaxInt32 {
+			return nil, unsupported("a slice backwards with the largest of all ends, which engines read differently")
+		}
 		if lo < 0 {
 			lo = max(lo, -d-1) + d // beyond -d-1 nothing differs
 		}
