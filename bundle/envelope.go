@@ -355,10 +355,10 @@ func (e *Envelope) tooFew(keys, signers []PublicKey, threshold int) error {
 		}
 	}
 	if len(signers) == 0 {
-		return fault.New(fault.SignatureUntrusted, "signed by %q, none of them a trusted key", claimed).With("key_ids", claimed)
+		return fault.New(fault.SignatureUntrusted, "signed by %q, none of them a trusted key", claimed).With("key_ids", claimed).With("signed_by", claimed)
 	}
 	return fault.New(fault.SignatureThreshold, "%d trusted signatures, want %d", len(signers), threshold).
-		With("got", len(signers)).With("want", threshold)
+		With("have", len(signers)).With("want", threshold)
 }
 
 // keyVerifier lets the DSSE library check with one of our keys.
