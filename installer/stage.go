@@ -139,6 +139,8 @@ func (w *work) copyVariant(ctx context.Context, s *Staged, paths []string) error
 	}
 	err := a.Source().Extract(ctx, a.Manifest(), bundle.ExtractOptions{
 		Paths: paths,
+		// A stream is read to its end anyway to find the last path: then nothing hostile behind it is let pass either.
+		Strict: a.Source().Kind() == bundle.KindStream,
 		Store: func(art *bundle.Artifact) (bundle.ChunkStore, error) {
 			return openChunks(root, s.partial+"/"+art.Path, art)
 		},

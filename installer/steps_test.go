@@ -375,7 +375,7 @@ func TestSpace(t *testing.T) {
 	err := s.In.CheckSpace(1 << 60)
 	wantCode(t, err, fault.Space)
 	d := fault.DetailOf(err)
-	if d["needed"] != int64(1<<60) || d["available"] == nil {
+	if d["need"] != int64(1<<60) || d["free"] == nil {
 		t.Errorf("detail %v", d)
 	}
 }
