@@ -156,6 +156,7 @@ func (s *Statement) CheckSubject(name string, content []byte) error {
 	}
 	if want := NewSubject(name, content); s.Subjects[0] != want {
 		return fault.New(fault.Digest, "%s has SHA-384 %s, the signature says %s", name, want.SHA384, s.Subjects[0].SHA384).
+			With("offset", int64(0)).With("end", int64(max(len(content), 1)-1)).
 			With("path", name).With("got", want.SHA384.String()).With("want", s.Subjects[0].SHA384.String())
 	}
 	return nil

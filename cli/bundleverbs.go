@@ -344,12 +344,32 @@ func (v *verifyFlags) folder(ctx context.Context, a *app, dir string) (*verify.A
 		if err != nil {
 			return nil, "", err
 		}
-		auth, err = store.AuthenticateInstalled(manifest, sig, 0, verify.History{})
+		auth, err = store.AuthenticateInstalled(manifest, sig, newestRoot(store), verify.History{})
 		if err != nil {
 			return nil, "", err
 		}
 	}
+	var want *slot.Installed
+	if auth.Manifest().Variant(about.Variant) != nil {
+		if want, err = slot.NewInstalled(auth.Manifest(), auth.ManifestSHA384(), about.Variant); err != nil {
+			return nil, "", err
+		}
+	}
+	if want == nil || !about.Equal(want) {
+		return nil, "", fault.New(fault.InstalledChanged, "%q does not describe a variant of the manifest beside it", slot.InstalledFile).
+			With("path", filepath.Join(dir, slot.InstalledFile))
+	}
 	return auth, about.Variant, verify.Folder(ctx, dir, auth, about.Variant, a.out.progress())
+}
+
+// newestRoot is the version of the supplier's root that counts where no installation remembers one; 0 when there is none.
+func newestRoot(store *verify.Store) int {
+	for _, r := range store.Describe() {
+		if r.Of == verify.Oem {
+			return r.Version
+		}
+	}
+	return 0
 }
 
 type verifyResult struct {
