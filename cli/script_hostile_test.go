@@ -44,6 +44,9 @@ func cmdHostile(ts *testscript.TestScript, neg bool, args []string) {
 		if code, _ := lookup(ts, o, "error.code"); exit != 3 || code != string(h.Code) {
 			ts.Logf("HOSTILE BUNDLE %s: exit status %d with %v, want 3 with %s", h.Name, exit, code, h.Code)
 			bad++
+			if before, err = listing(root); err != nil {
+				ts.Fatalf("%v", err)
+			}
 			continue
 		}
 		checkRefusal(ts, exit, 3, string(h.Code))

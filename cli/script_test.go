@@ -17,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"sluice/assets"
 	"sluice/audit"
 	"sluice/internal/fsx"
 )
@@ -166,8 +167,9 @@ func checkRefusal(ts *testscript.TestScript, exit, want int, code string) {
 			ts.Fatalf("error.%s is empty", field)
 		}
 	}
-	if s, _ := lookup(ts, o, "error.message"); strings.ContainsAny(fmt.Sprint(s), "{}") {
-		ts.Fatalf("message has an unfilled place: %v", s)
+	s, _ := lookup(ts, o, "error.message")
+	if words := assets.English.Error(code); words.With != "" && s == words.Title && !strings.Contains("E-PASSPHRASE E-ENTRY E-IO", code) { // these have no such fact in every case
+		ts.Fatalf("%s lacks the facts for %q", code, words.With)
 	}
 	if s, _ := lookup(ts, o, "error.docs"); s != "docs/errors.md#"+strings.ToLower(code) {
 		ts.Fatalf("docs is %v", s)
@@ -358,7 +360,7 @@ func cmdEdit(ts *testscript.TestScript, neg bool, args []string) {
 		if !bytes.Contains(b, []byte(args[1])) {
 			ts.Fatalf("%s does not hold %q", args[0], args[1])
 		}
-		return bytes.Replace(b, []byte(args[1]), []byte(args[2]), 1)
+		return bytes.Replace(b, []byte(args[1]), []byte(strings.ReplaceAll(args[2], `\n`, "\n")), 1)
 	})
 }
 
