@@ -118,12 +118,12 @@ func TestKilled(t *testing.T) {
 
 // prepared is a root in the state before an act.
 func prepared(t *testing.T, act string) (*testroot.Site, string) {
-	s := testroot.New(t)
 	if act == "sign" {
+		s := testroot.New(t)
 		s.Install(s.Bundle(testroot.BundleOptions{}))
 		return s, ""
 	}
-	s.GoLive(testroot.BundleOptions{})
+	s := testroot.Live(t)
 	bundle := s.Bundle(testroot.BundleOptions{Version: "1.1.0"})
 	switch act {
 	case "install", "disable":

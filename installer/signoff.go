@@ -17,9 +17,9 @@ import (
 
 // Suffixes of the files of one sign-off under reports/.
 const (
-	envelopeSuffix = ".dsse.json" // what the person signed
-	recordSuffix   = ".json"      // the record of the stage after this signature
-	textSuffix     = ".txt"       // the same to read
+	envelopeSuffix = slot.EnvelopeSuffix // what the person signed
+	recordSuffix   = ".json"             // the record of the stage after this signature
+	textSuffix     = ".txt"              // the same to read
 )
 
 // Statuses of a signature in the log.

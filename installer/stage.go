@@ -43,7 +43,7 @@ func (w *work) stage(ctx context.Context, f *Fitted) (*Staged, error) {
 	folder, there := w.dir.FolderFor(m.Version, variant)
 	s := &Staged{token: token{w.in}, fit: f, folder: folder}
 	if there {
-		switch err := w.dir.VerifyFolder(ctx, f.auth, folder, variant, nil); {
+		switch err := w.dir.VerifyFolder(ctx, f.auth, folder, variant, variantProgress(w.in.c.Progress, variant)); {
 		case err == nil:
 			s.reused = true
 			if p := w.in.c.Progress; p != nil {
@@ -64,15 +64,14 @@ func (w *work) stage(ctx context.Context, f *Fitted) (*Staged, error) {
 	if err := w.room(s.partial, m, paths); err != nil {
 		return nil, err
 	}
-	detail := map[string]any{"staging": s.partial, slot.InfoVariant: variant, slot.InfoVersion: m.Version}
-	if err := w.note(audit.Demo, "stage", "started", w.artefacts(f.auth), nil, detail); err != nil {
+	// The manifest is written last: a staging folder that holds it is complete.
+	err = w.perform(change{log: audit.Demo, event: "stage", path: s.partial, becomes: f.auth.ManifestSHA384().String(), then: "staged",
+		artefacts: w.artefacts(f.auth), info: map[string]string{slot.InfoVariant: variant, slot.InfoVersion: m.Version}},
+		func() error { return w.copyVariant(ctx, s, paths) })
+	if err != nil {
 		return nil, err
 	}
-	if err := w.copyVariant(ctx, s, paths); err != nil {
-		return nil, err
-	}
-	w.in.point("staged")
-	return s, w.note(audit.Demo, "stage", "staged", w.artefacts(f.auth), nil, detail)
+	return s, nil
 }
 
 func (w *work) artefacts(a *Authentic) map[string]string {
@@ -100,7 +99,7 @@ func (w *work) room(partial string, m *bundle.Manifest, paths []string) error {
 	if fi, err := os.Stat(w.in.c.Program); err == nil && !w.dir.Exists(slot.BinDir+"/"+programName) {
 		need += fi.Size()
 	}
-	err := w.in.checkSpace(need)
+	err := fsx.CheckSpace(w.in.c.Root, need)
 	if fault.CodeOf(err) != fault.Space {
 		return err
 	}
@@ -115,7 +114,7 @@ func (w *work) room(partial string, m *bundle.Manifest, paths []string) error {
 			}
 		}
 	}
-	return w.in.checkSpace(need)
+	return fsx.CheckSpace(w.in.c.Root, need)
 }
 
 // copyVariant fills the staging folder and makes it durable.
@@ -159,8 +158,11 @@ func (w *work) copyVariant(ctx context.Context, s *Staged, paths []string) error
 	if err != nil {
 		return err
 	}
-	for name, data := range map[string][]byte{slot.ManifestFile: a.ManifestBytes(), slot.SigFile: a.SignatureBytes(), slot.InstalledFile: raw} {
-		if err := fsx.WriteFile(root, s.partial+"/"+name, data, 0o644); err != nil {
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{{slot.InstalledFile, raw}, {slot.SigFile, a.SignatureBytes()}, {slot.ManifestFile, a.ManifestBytes()}} {
+		if err := fsx.WriteFile(root, s.partial+"/"+f.name, f.data, 0o644); err != nil {
 			return err
 		}
 	}

@@ -47,6 +47,9 @@ func (d *Dir) EnsureMachineKey(random io.Reader) (ed25519.PrivateKey, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
+	if d.Exists(pubFile) { // a new key would not be the one that approvals and logs name
+		return nil, fault.New(fault.MachineOther, "%q is gone, but %q is there: want the key that belongs to it", keyFile, pubFile).With("path", keyFile)
+	}
 	_, priv, err := bundle.GenerateKey(random, "machine", nil)
 	if err != nil {
 		return nil, err
