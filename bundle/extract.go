@@ -310,7 +310,9 @@ type arrived struct {
 // digest differs.
 func (f *delivery) chunk(j job, staged bool, bad func(got Digest) error) error {
 	h := sha512.New384()
-	h.Write(j.data)
+	if err := f.x.hashInto(h, j.data); err != nil {
+		return err
+	}
 	var got Digest
 	h.Sum(got[:0])
 	if got != f.a.Chunks[j.chunk] {
@@ -323,6 +325,17 @@ func (f *delivery) chunk(j job, staged bool, bad func(got Digest) error) error {
 	}
 	f.x.tracker.add(f.a.Path, int64(len(j.data)))
 	return f.inOrder(j.chunk, arrived{data: j.data, buf: j.buf, state: h})
+}
+
+// hashInto digests in pieces, so that a cancelled run ends soon.
+func (x *extraction) hashInto(h hash.Hash, p []byte) error {
+	for piece := range slices.Chunk(p, maxPiece) {
+		if err := x.ctx.Err(); err != nil {
+			return err
+		}
+		h.Write(piece)
+	}
+	return nil
 }
 
 // inOrder feeds the whole file's digest with what has its turn. One worker at a time does so, the others go on.
@@ -344,7 +357,8 @@ func (f *delivery) inOrder(i int, c arrived) error {
 		if f.hash == nil {
 			f.hash = c.state // the first chunk's own digest began the same way
 		} else {
-			f.hash.Write(c.data)
+			// A cancelled run ends without this digest, so what it says then does not matter.
+			_ = f.x.hashInto(f.hash, c.data)
 		}
 		f.x.buffers.put(c.buf)
 		f.mu.Lock()
@@ -353,6 +367,9 @@ func (f *delivery) inOrder(i int, c arrived) error {
 	f.busy = false
 	last := f.next == len(f.a.Chunks)
 	f.mu.Unlock()
+	if err := f.x.ctx.Err(); err != nil {
+		return err
+	}
 	if last {
 		return f.complete()
 	}
