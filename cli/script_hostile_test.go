@@ -39,6 +39,10 @@ func cmdHostile(ts *testscript.TestScript, neg bool, args []string) {
 		w, err := h.Write(dir)
 		ts.Check(err)
 		ts.Logf("# threat %d: %s", h.Threat, h.Name)
+		if h.Name == "volume-damaged" || h.Name == "volume-cut" { // in a part that this machine's variant needs nothing of
+			checkRefusal(ts, status(ts, "verify", w.Path, "--json"), 3, string(h.Code))
+			continue
+		}
 		exit := status(ts, "install", w.Path, "--operator", "anna", "--json")
 		o := object(ts)
 		if code, _ := lookup(ts, o, "error.code"); exit != 3 || code != string(h.Code) {

@@ -87,7 +87,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sluice": cmdSluice, "exit": cmdExit, "refused": cmdRefused, "json": cmdJSON, "setjson": cmdSetJSON,
-			"site": cmdSite, "demosrc": cmdDemoSrc, "model": cmdModel, "tensor": cmdTensor, "fill": cmdFill, "approve": cmdApprove,
+			"site": cmdSite, "demosrc": cmdDemoSrc, "model": cmdModel, "tensor": cmdTensor, "fill": cmdFill, "approve": cmdApprove, "require": cmdRequire,
 			"snap": cmdSnap, "same": cmdSame, "flip": cmdFlip, "flips": cmdFlips, "edit": cmdEdit, "cut": cmdCut, "blob": cmdBlob,
 			"lock": cmdLock, "interrupt": cmdInterrupt, "unprivileged": cmdUnprivileged, "hostile": cmdHostile, "testbundle": cmdTestBundle, "weak": cmdWeak,
 		},
@@ -168,7 +168,7 @@ func checkRefusal(ts *testscript.TestScript, exit, want int, code string) {
 		}
 	}
 	s, _ := lookup(ts, o, "error.message")
-	if words := assets.English.Error(code); words.With != "" && s == words.Title && !strings.Contains("E-PASSPHRASE E-ENTRY E-IO", code) { // these have no such fact in every case
+	if words := assets.English.Error(code); words.With != "" && s == words.Title && !strings.Contains("E-PASSPHRASE E-ENTRY E-IO E-SPEC", code) { // these have no such fact in every case
 		ts.Fatalf("%s lacks the facts for %q", code, words.With)
 	}
 	if s, _ := lookup(ts, o, "error.docs"); s != "docs/errors.md#"+strings.ToLower(code) {
@@ -301,6 +301,38 @@ func cmdApprove(ts *testscript.TestScript, neg bool, args []string) {
 	cmdSluice(ts, false, []string{"signoff", "--stage", stage, "--operator", person, "--template", file})
 	cmdFill(ts, false, []string{file})
 	cmdSluice(ts, false, []string{"signoff", "--stage", stage, "--operator", person, "--answers", file, "--key", ts.MkAbs("keys/" + person + ".key"), "--json"})
+}
+
+// cmdRequire: "require VALUE STATUS FALLBACK" asks the gate with that value of BOT_CORE_REQUIRE_OEM_MODELS ("unset" for
+// none); the variable is gone afterwards.
+func cmdRequire(ts *testscript.TestScript, neg bool, args []string) {
+	noNeg(ts, neg, len(args) == 3, "require VALUE STATUS FALLBACK")
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	bin, err := program()
+	ts.Check(err)
+	cmd := exec.Command(bin, "check", "--json")
+	cmd.Env = []string{"SLUICE_ROOT=" + ts.Getenv("SLUICE_ROOT"), "HOME=/no-home"}
+	if args[0] != "unset" {
+		cmd.Env = append(cmd.Env, "BOT_CORE_REQUIRE_OEM_MODELS="+args[0])
+	}
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		ts.Fatalf("%v", err)
+	}
+	if n := cmd.ProcessState.ExitCode(); n != want {
+		ts.Fatalf("with %q: exit status %d, want %d\n%s", args[0], n, want, out)
+	}
+	place := "fallback"
+	if want != 0 {
+		place = "result.fallback"
+	}
+	var o map[string]any
+	ts.Check(json.Unmarshal(out, &o))
+	if got, _ := lookup(ts, o, place); got != args[2] {
+		ts.Fatalf("with %q: fallback is %v, want %s", args[0], got, args[2])
+	}
 }
 
 // cmdFlip: "flip FILE OFFSET" changes one byte; a negative offset counts from the end.
