@@ -203,7 +203,7 @@ func (in *Installer) Install(ctx context.Context, path string, o InstallOptions)
 }
 
 func (w *work) install(ctx context.Context, path string, o InstallOptions) (*Tested, []Attempt, error) {
-	src, err := bundle.Open(ctx, path, bundle.OpenOptions{Also: o.Also})
+	src, err := bundle.Open(ctx, path, bundle.OpenOptions{Also: o.Also, Ask: o.Ask})
 	if err != nil {
 		return nil, nil, err
 	}

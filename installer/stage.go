@@ -26,7 +26,7 @@ const (
 
 // Stage copies the chosen variant below the root while it reads the source once; each byte is verified before it is
 // written. What an earlier run left of the same manifest and variant is verified and kept. A version that is
-// installed already is verified and reused. Errors: E-SPACE with "need" and "free", and those of Extract.
+// installed already is verified and reused, once the source's bytes are found to be the same. Errors: E-SPACE with "need" and "free", and those of Extract.
 func (in *Installer) Stage(ctx context.Context, f *Fitted) (*Staged, error) {
 	if !f.valid() || !f.token.of(in) {
 		return nil, noToken("stage", "fit")
@@ -42,12 +42,20 @@ func (w *work) stage(ctx context.Context, f *Fitted) (*Staged, error) {
 	m, variant := f.auth.Manifest(), f.Variant()
 	folder, there := w.dir.FolderFor(m.Version, variant)
 	s := &Staged{token: token{w.in}, fit: f, folder: folder}
+	paths, err := m.VariantPaths(variant)
+	if err != nil {
+		return nil, err
+	}
 	if there {
 		switch err := w.dir.VerifyFolder(ctx, f.auth, folder, variant, variantProgress(w.in.c.Progress, variant)); {
 		case err == nil:
 			s.reused = true
-			if p := w.in.c.Progress; p != nil {
-				p(progress.Event{Step: progress.Stage, Variant: variant, Final: true})
+			// Nothing of the source is used, yet a damaged one is never said to be installed.
+			err := f.auth.Source().Extract(ctx, m, bundle.ExtractOptions{
+				Paths: paths, Progress: variantProgress(w.in.c.Progress, variant), Step: progress.Stage,
+			})
+			if err != nil {
+				return nil, err
 			}
 			return s, w.note(audit.Demo, "stage", "reused", w.artefacts(f.auth), nil, map[string]any{"folder": folder, slot.InfoVariant: variant})
 		case fault.CodeOf(err) == fault.InstalledChanged || fault.CodeOf(err) == fault.Digest:
@@ -57,10 +65,6 @@ func (w *work) stage(ctx context.Context, f *Fitted) (*Staged, error) {
 		}
 	}
 	s.partial = slot.StagingDir + "/" + stagingID(f.auth.ManifestSHA384(), variant) + partialSuffix
-	paths, err := m.VariantPaths(variant)
-	if err != nil {
-		return nil, err
-	}
 	if err := w.room(s.partial, m, paths); err != nil {
 		return nil, err
 	}
