@@ -32,15 +32,7 @@ var oemModels = []string{
 func oemPackaged(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	err := os.CopyFS(dir, assets.Demo())
-	for _, name := range oemModels {
-		fi, serr := os.Stat(filepath.Join(dir, filepath.FromSlash(name)))
-		if serr == nil && fi.Size() == 0 {
-			serr = errors.New(name + " is empty")
-		}
-		err = errors.Join(err, serr)
-	}
-	if err != nil {
+	if err := errors.Join(os.CopyFS(dir, assets.Demo()), oemMissing(dir)); err != nil {
 		if gate.Required(os.Getenv(gate.EnvRequire)) {
 			t.Fatalf("%s is set and the packaged models are missing: %v", gate.EnvRequire, err)
 		}
@@ -49,9 +41,33 @@ func oemPackaged(t *testing.T) string {
 	return dir
 }
 
-// TestOEMModelsPresent: the models that this release packages are there, and each is what its contract says.
+// oemMissing names what a folder lacks.
+func oemMissing(dir string) error {
+	var missing error
+	for _, name := range oemModels {
+		fi, err := os.Stat(filepath.Join(dir, filepath.FromSlash(name)))
+		if err == nil && fi.Size() == 0 {
+			err = errors.New(name + " is empty")
+		}
+		missing = errors.Join(missing, err)
+	}
+	return missing
+}
+
+// TestOEMModelsPresent: the models that this release packages are there, and a missing or empty one would be noticed.
 func TestOEMModelsPresent(t *testing.T) {
-	oemPackaged(t)
+	dir := oemPackaged(t)
+	model := filepath.Join(dir, "models", "volatility-trees.onnx")
+	if err := os.WriteFile(model, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if oemMissing(dir) == nil {
+		t.Error("an empty model was not noticed")
+	}
+	oemRemove(t, model)
+	if oemMissing(dir) == nil {
+		t.Error("a missing model was not noticed")
+	}
 }
 
 // TestOEMManifestAndSignatureValid: the packaged models become a bundle whose manifest holds and whose signature is

@@ -23,7 +23,7 @@ import (
 )
 
 // The stories in testdata/script walk every verb through its good and its refused paths, with the program as users get
-// it: a static binary in a process of its own. docs/developer.md lists the commands that they may use.
+// it: a static binary in a process of its own. What their commands do stands above each cmd function here.
 
 // TestMain keeps one folder for what all stories share: the program and the sites they start from.
 func TestMain(m *testing.M) {
@@ -77,11 +77,15 @@ func TestScript(t *testing.T) {
 			e.Setenv("PATH", filepath.Dir(bin)+string(os.PathListSeparator)+e.Getenv("PATH"))
 			e.Setenv("SLUICE_ROOT", filepath.Join(e.WorkDir, "root")) // no story reaches the machine's own installation
 			e.Setenv("TERM", "dumb")
+			e.Setenv("ORT", os.Getenv("SLUICE_ORT_LIB"))
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
 				return os.Getuid() == 0, nil
+			}
+			if cond == "ort" { // a library of ONNX Runtime was named
+				return os.Getenv("SLUICE_ORT_LIB") != "", nil
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
