@@ -109,7 +109,7 @@ func (w *work) signOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignO
 		return nil, err
 	}
 	if slices.ContainsFunc(before.SignOffs, func(s slot.SignOff) bool { return s.Person == person.ID }) {
-		return nil, fault.New(fault.Exists, "%q has signed for stage %q already", person.ID, o.Stage).With("person", person.ID)
+		return nil, fault.New(fault.PolicyRefuses, "%q has signed for stage %q already", person.ID, o.Stage).With("person", person.ID)
 	}
 	if o.Refuse && before.Complete {
 		return nil, fault.New(fault.PolicyRefuses, "stage %q of version %q is signed off already; switch live off or roll back instead", o.Stage, t.record.Version).

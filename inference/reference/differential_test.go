@@ -575,7 +575,7 @@ func TestAgreesWithTheFullRuntime(t *testing.T) {
 			}
 		})
 	}
-	fmt.Printf("random models through both engines: %d the same, %d refused here, %d refused by the runtime only\n", same, refused, alone)
+	fmt.Printf("summary: random models through both engines: %d the same, %d refused here, %d refused by the runtime only\n", same, refused, alone)
 }
 
 func close(a, b []float64) bool {

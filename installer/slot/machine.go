@@ -35,7 +35,11 @@ func (d *Dir) MachinePublicKey() (bundle.PublicKey, error) {
 	if err != nil {
 		return bundle.PublicKey{}, err
 	}
-	return bundle.ParsePublicKey(raw)
+	key, err := bundle.ParsePublicKey(raw)
+	if err != nil {
+		return bundle.PublicKey{}, fault.New(fault.MachineOther, "the machine's public key %q is not the one that was made here: %w", pubFile, err).With("path", pubFile)
+	}
+	return key, nil
 }
 
 // EnsureMachineKey makes the machine's log key where there is none and returns it. The caller holds the lock.
