@@ -70,7 +70,7 @@ func (s *Source) readStreamHead(ctx context.Context) error {
 
 func headEnd(err error, name string) error {
 	if errors.Is(err, io.EOF) {
-		return fault.New(fault.Entry, "the archive ends where %q should be", name).With("path", name)
+		return fault.New(headCode(name), "the archive ends where %q should be", name).With("path", name)
 	}
 	return err
 }

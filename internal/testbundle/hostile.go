@@ -173,6 +173,13 @@ func unsigned() []Hostile {
 			p.sig = []byte(`{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[]}`)
 			return nil
 		})},
+		{"signature-entry-missing", 2, fault.SignatureMissing, unsealed(func(head []entry) []entry { return head[:1] })},
+		{"signature-entry-empty", 2, fault.SignatureMissing, unsealed(func(head []entry) []entry { head[1].data = nil; return head })},
+		{"manifest-changed-after-signing", 2, fault.SignatureInvalid, unsealed(func(head []entry) []entry {
+			head[0].data = bytes.Replace(head[0].data, []byte(`"priority":10`), []byte(`"priority":11`), 1)
+			return head
+		})},
+		{"manifest-emptied-after-signing", 2, fault.SignatureInvalid, unsealed(func(head []entry) []entry { head[0].data = nil; return head })},
 		{"garbage-signature", 2, fault.SignatureInvalid, signed(func(p *plan) error { p.sig = []byte("not an envelope"); return nil })},
 		{"broken-signature", 2, fault.SignatureInvalid, signed(func(p *plan) error {
 			// The first character of the signature's base64, which is 84 bytes of text before the closing quote.
@@ -182,9 +189,21 @@ func unsigned() []Hostile {
 		})},
 		{"signature-of-policy", 17, fault.SignatureType, statement(func(_ *plan, s *bundle.Statement) { s.PredicateType = bundle.TypePolicy })},
 		{"signature-of-another-name", 17, fault.SignatureType, statement(func(_ *plan, s *bundle.Statement) { s.Subjects[0].Name = "policy.json" })},
-		{"signature-of-another-manifest", 17, fault.Digest, statement(func(p *plan, s *bundle.Statement) {
+		{"signature-of-another-manifest", 17, fault.SignatureInvalid, statement(func(p *plan, s *bundle.Statement) {
 			s.Subjects[0] = bundle.NewSubject("manifest.json", append(bytes.Clone(p.raw), '\n'))
 		})},
+	}
+}
+
+// unsealed makes a stream bundle whose first two entries, manifest.json and manifest.sig, were changed after signing.
+func unsealed(change func(head []entry) []entry) func(string) (Written, error) {
+	return func(dir string) (Written, error) {
+		p, err := newPlan(Options{})
+		if err != nil {
+			return Written{}, err
+		}
+		w := p.written(dir)
+		return w, os.WriteFile(w.Path, oneFrame(tarOf(append(change(p.head()), p.entries()...)...)), 0o644)
 	}
 }
 
