@@ -58,6 +58,9 @@ func (j *judge) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := j.stopped(); err != nil { // before the log: it is why the gate is closed, whatever else may be wrong
+		return err
+	}
 	if logErr != nil {
 		return logErr
 	}
@@ -67,11 +70,24 @@ func (j *judge) run(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	j.models, err = load(ctx, j, record)
-	if j.models != nil {
-		j.models.answer = j.answer
+	if j.models, err = load(ctx, j, record); err != nil {
+		return err
 	}
-	return err
+	j.models.answer = j.answer
+	if err := j.stopped(); err != nil { // loading takes its time
+		err = errors.Join(err, j.models.Close())
+		j.models = nil
+		return err
+	}
+	return nil
+}
+
+// stopped refuses a live stage that was switched off by a marker: no lock and no key are needed for that.
+func (j *judge) stopped() error {
+	if j.o.Stage != slot.Live {
+		return nil
+	}
+	return j.dir.CheckStop()
 }
 
 // present answers whether there are models at all. What is wrong with the logs is returned for later: it comes after the

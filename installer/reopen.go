@@ -145,7 +145,9 @@ func (g ground) again(ctx context.Context, t *Tested) (*Tested, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r == nil || digest != t.digest {
+	// A stop that was pending when the token was made has been settled since: the same version, switched off.
+	settled := r != nil && t.record.Stage == slot.Live && r.Same(t.record) && !r.Enabled
+	if r == nil || digest != t.digest && !settled {
 		return nil, fault.New(fault.StageOrder, "version %q is not what stage %q runs any more: begin again", t.record.Version, t.record.Stage).
 			With("version", t.record.Version).With("stage", string(t.record.Stage))
 	}
@@ -184,7 +186,7 @@ func (g ground) reapprove(ctx context.Context, stage slot.Stage) (*Approved, err
 		if err != nil {
 			return nil, err
 		}
-		if paper != nil && live != nil && !live.Enabled && rolledBackFrom(live, paper) {
+		if paper != nil && live != nil && !g.on(live) && rolledBackFrom(live, paper) {
 			return g.approve(ctx, policy, stage, live, liveDigest)
 		}
 	}
@@ -206,12 +208,15 @@ func (g ground) reapprove(ctx context.Context, stage slot.Stage) (*Approved, err
 		if err != nil {
 			return nil, err
 		}
-		if live != nil && !live.Enabled && (paper == nil || !live.Same(paper)) {
+		if live != nil && !g.on(live) && (paper == nil || !live.Same(paper)) {
 			return g.approve(ctx, policy, stage, live, digest)
 		}
 	}
 	return nil, first
 }
+
+// on says whether a live record is in force.
+func (g ground) on(live *slot.Record) bool { return live.Enabled && !g.dir.Stopped() }
 
 // notOnPaper is the refusal for a root without a paper record.
 func (g ground) notOnPaper(policy *compliance.Policy, stage slot.Stage) (refusal, err error) {
@@ -239,7 +244,7 @@ func (g ground) approve(ctx context.Context, policy *compliance.Policy, stage sl
 }
 
 func (g ground) approveTested(policy *compliance.Policy, stage slot.Stage, t *Tested) (*Approved, error) {
-	a := &Approved{token: token{g.in}, tested: t, stage: stage}
+	a := &Approved{token: token{g.in}, tested: t, stage: stage, stopSeen: g.dir.Stopped()}
 	for _, s := range []slot.Stage{slot.Paper, slot.Live} {
 		got, err := g.dir.Approvals(g.ledger, policy, s, t.record, t.auth.ManifestBytes())
 		if err != nil {

@@ -68,7 +68,7 @@ func (g ground) checklist(ctx context.Context, t *Tested, stage slot.Stage, poli
 // SignOff records one person's decision about a stage. The tested version is proven again first; live needs a complete
 // paper stage. A refusal is signed and kept too, and blocks the stage. When paper is complete its record names the
 // version; when live is complete GoLive may switch it on.
-// Errors: E-POLICY-NONE, E-POLICY-REFUSES, E-KEY-UNFIT, E-ANSWERS, E-STAGE-ORDER, E-EXISTS (signed already).
+// Errors: E-POLICY-NONE, E-POLICY-REFUSES (signed already, too), E-KEY-UNFIT, E-ANSWERS, E-STAGE-ORDER.
 func (in *Installer) SignOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignOffResult, error) {
 	if !t.valid() || !t.token.of(in) {
 		return nil, noToken("sign-off", "smoke")

@@ -185,17 +185,19 @@ func SumReader(r io.Reader) (bundle.Digest, error) {
 	return bundle.Digest(h.Sum(nil)), nil
 }
 
-// Pulse changes whenever a log grows or a stage's record is replaced: a reader without the lock that found something
+// Pulse changes whenever a log grows, a stage's record is replaced or live is stopped: a reader without the lock that found something
 // wrong looks again when it changed meanwhile.
 func (d *Dir) Pulse() string {
 	out := ""
+	names := []string{StopFile, StopTaken}
 	for _, s := range Stages() {
-		for _, name := range []string{AuditDir + "/" + s.Log() + ".jsonl", s.RecordFile()} {
-			if fi, err := d.root.Lstat(name); err == nil {
-				out += fmt.Sprintf("%d %d,", fi.Size(), fi.ModTime().UnixNano())
-			} else {
-				out += "-,"
-			}
+		names = append(names, AuditDir+"/"+s.Log()+".jsonl", s.RecordFile())
+	}
+	for _, name := range names {
+		if fi, err := d.root.Lstat(name); err == nil {
+			out += fmt.Sprintf("%d %d,", fi.Size(), fi.ModTime().UnixNano())
+		} else {
+			out += "-,"
 		}
 	}
 	return out

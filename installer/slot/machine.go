@@ -23,21 +23,39 @@ type Machine = compliance.Machine
 // MachineKey reads the private log key; the error wraps fs.ErrNotExist when there is none.
 func (d *Dir) MachineKey() (ed25519.PrivateKey, error) {
 	raw, err := d.Read(keyFile, maxKey)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return bundle.ParsePrivateKey(raw, nil)
+	var key ed25519.PrivateKey
+	if err == nil {
+		key, err = bundle.ParsePrivateKey(raw, nil)
+	}
+	if err != nil {
+		return nil, notMade(keyFile, err)
+	}
+	return key, nil
+}
+
+// notMade says of a key file of the machine that it is not what this program wrote; an error of the system stays one.
+func notMade(name string, err error) error {
+	if code := fault.CodeOf(err); code.Exit() == fault.IO.Exit() {
+		return err
+	}
+	return fault.New(fault.MachineOther, "the machine's key %q is not the one that was made here: %w", name, err).With("path", name)
 }
 
 // MachinePublicKey reads the public half, which needs no privilege; the error wraps fs.ErrNotExist when there is none.
 func (d *Dir) MachinePublicKey() (bundle.PublicKey, error) {
 	raw, err := d.Read(pubFile, maxKey)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return bundle.PublicKey{}, err
 	}
-	key, err := bundle.ParsePublicKey(raw)
+	var key bundle.PublicKey
+	if err == nil {
+		key, err = bundle.ParsePublicKey(raw)
+	}
 	if err != nil {
-		return bundle.PublicKey{}, fault.New(fault.MachineOther, "the machine's public key %q is not the one that was made here: %w", pubFile, err).With("path", pubFile)
+		return bundle.PublicKey{}, notMade(pubFile, err)
 	}
 	return key, nil
 }
@@ -51,8 +69,8 @@ func (d *Dir) EnsureMachineKey(random io.Reader) (ed25519.PrivateKey, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if d.Exists(pubFile) { // a new key would not be the one that approvals and logs name
-		return nil, fault.New(fault.MachineOther, "%q is gone, but %q is there: want the key that belongs to it", keyFile, pubFile).With("path", keyFile)
+	if used := d.keyUsed(); used != "" { // a new key would not be the one that approvals and logs name
+		return nil, fault.New(fault.MachineOther, "%q is gone, but %q is there: want the key that belongs to it", keyFile, used).With("path", keyFile)
 	}
 	_, priv, err := bundle.GenerateKey(random, "machine", nil)
 	if err != nil {
@@ -65,6 +83,20 @@ func (d *Dir) EnsureMachineKey(random io.Reader) (ed25519.PrivateKey, error) {
 		return nil, err
 	}
 	return key, d.ensurePublic(key)
+}
+
+// keyUsed names something that a machine key made, empty when there is nothing: its public half, a log, a stage's record.
+func (d *Dir) keyUsed() string {
+	names := []string{pubFile}
+	for _, s := range Stages() {
+		names = append(names, AuditDir+"/"+s.Log()+".jsonl", s.RecordFile())
+	}
+	for _, name := range names {
+		if d.Exists(name) {
+			return name
+		}
+	}
+	return ""
 }
 
 // ensurePublic writes machine.pub where it is missing; one that differs is a refusal, not something to mend silently.
