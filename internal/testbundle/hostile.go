@@ -380,6 +380,10 @@ func bombs() []Hostile {
 	return []Hostile{
 		{"zstd-window", 13, fault.Limit, file(func(*plan) []byte { return []byte{0x28, 0xb5, 0x2f, 0xfd, 4, 0x98, 1, 0, 0} })},
 		{"zstd-window-and-data", 13, fault.Limit, patchedStream(func(b []byte) []byte { b[5] = 0x98; return b })},
+		{"zstd-empty-blocks", 13, fault.Format, patchedStream(func(b []byte) []byte {
+			const header = 6 // magic, descriptor, window
+			return slices.Concat(b[:header], make([]byte, 3*100_000), b[header:])
+		})},
 		{"large-manifest", 13, fault.Limit, file(func(*plan) []byte {
 			return oneFrame(entry{name: "manifest.json", size: "10000000000"}.bytes())
 		})},
