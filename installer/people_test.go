@@ -442,3 +442,50 @@ func appendText(p, text string) error {
 	}
 	return os.WriteFile(p, append(raw, text...), 0o644)
 }
+
+// The evidence of live is what was verified: the logs, and the version to return to. A first version has none of the latter,
+// a damaged one is evidence that did not pass.
+func TestEvidenceOfLive(t *testing.T) {
+	t.Parallel()
+	s := testroot.New(t)
+	evidence := func() compliance.Evidence {
+		t.Helper()
+		tested, err := s.In.Reopen(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := s.In.Checklist(t.Context(), tested, slot.Live)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list.Evidence
+	}
+	s.Install(s.Bundle(testroot.BundleOptions{}))
+	if e := evidence(); e[compliance.EvidenceLog].Passed || e[compliance.EvidenceRollback].Passed {
+		t.Errorf("before paper: %+v", e)
+	}
+	s.SignOff(slot.Paper, "anna")
+	e := evidence()
+	if f := e[compliance.EvidenceLog]; !f.Passed || f.Values["paper_entries"] == "" || f.Values["paper_sha384"] == "" {
+		t.Errorf("log: %+v", f)
+	}
+	if f, there := e[compliance.EvidenceRollback]; there {
+		t.Errorf("way back of a first version: %+v", f)
+	}
+	s.SignOff(slot.Live, "anna", "jan")
+	s.Enable()
+	text, _, err := s.In.Report(t.Context(), slot.Live)
+	if err != nil || strings.Contains(text, "NOT passed") || !strings.Contains(text, "paper_entries=") || !strings.Contains(text, "no evidence") {
+		t.Errorf("report %v:\n%s", err, text)
+	}
+	s.Install(s.Bundle(testroot.BundleOptions{Version: "1.1.0"}))
+	if f := evidence()[compliance.EvidenceRollback]; !f.Passed || f.Values["version"] != "1.0.0" {
+		t.Errorf("way back: %+v", f)
+	}
+	if err := os.WriteFile(s.Path("ai_models/bundles/v1_0_0/artifacts/bulk.bin"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if f := evidence()[compliance.EvidenceRollback]; f.Passed || f.Values["problem"] != string(fault.InstalledChanged) {
+		t.Errorf("damaged way back: %+v", f)
+	}
+}

@@ -339,7 +339,7 @@ func judgedBy(l *slot.Ledger, store *verify.Store, folder string) int {
 const infoTrustRoot = "trust_root"
 
 // evidence is what the program found out itself, for a checklist.
-func (g ground) evidence(ctx context.Context, t *Tested, heads map[string]slot.Head) (compliance.Evidence, error) {
+func (g ground) evidence(ctx context.Context, t *Tested, stage slot.Stage, heads map[string]slot.Head) (compliance.Evidence, error) {
 	m, r := t.auth.Manifest(), t.record
 	files, err := m.VariantPaths(r.Variant)
 	if err != nil {
@@ -355,22 +355,8 @@ func (g ground) evidence(ctx context.Context, t *Tested, heads map[string]slot.H
 		worstAbs, worstRel = max(worstAbs, c.WorstAbs), max(worstRel, c.WorstRel)
 	}
 	number := func(f float64) string { return strconv.FormatFloat(f, 'g', 4, 64) }
-	log := map[string]string{}
-	for name, h := range heads {
-		log[name+"_entries"], log[name+"_sha384"] = strconv.Itoa(h.Entries), h.SHA384.String()
-	}
-	back := map[string]string{"version": "none"}
-	if live, _, err := g.record(slot.Live); err == nil && live != nil {
-		way := live
-		if live.Same(r) {
-			way = live.Previous
-		}
-		if way != nil {
-			back = map[string]string{"version": way.Version, "variant": way.Variant, "manifest_sha384": way.ManifestSHA384.String()}
-		}
-	}
 	p := r.Proof
-	return compliance.Evidence{
+	found := compliance.Evidence{
 		compliance.EvidenceManifest: {Passed: true, Values: integrity},
 		compliance.EvidenceGolden: {Passed: len(p.Cases) > 0, Values: map[string]string{"cases": strconv.Itoa(len(p.Cases)),
 			"worst_abs": number(worstAbs), "worst_rel": number(worstRel), "engine": r.Engine.Kind, "engine_version": r.Engine.Version,
@@ -378,9 +364,55 @@ func (g ground) evidence(ctx context.Context, t *Tested, heads map[string]slot.H
 		compliance.EvidenceLimits: {Passed: p.MedianMS <= p.LimitMS && (p.LimitMiB == 0 || p.PeakMiB <= p.LimitMiB), Values: map[string]string{
 			"median_ms": number(p.MedianMS), "p95_ms": number(p.P95MS), "limit_ms": number(p.LimitMS),
 			"peak_mib": strconv.FormatInt(p.PeakMiB, 10), "limit_mib": strconv.FormatInt(p.LimitMiB, 10)}},
-		compliance.EvidenceLog:      {Passed: len(heads) > 0, Values: log},
-		compliance.EvidenceRollback: {Passed: true, Values: back},
-	}, nil
+	}
+	if fact := logFact(stage, heads); fact != nil {
+		found[compliance.EvidenceLog] = *fact
+	}
+	if fact := g.wayBack(ctx, r); fact != nil {
+		found[compliance.EvidenceRollback] = *fact
+	}
+	return found, nil
+}
+
+// logFact tells of the verified logs; nil, not available, while the stage below has none.
+func logFact(stage slot.Stage, heads map[string]slot.Head) *compliance.Fact {
+	below := slot.Demo
+	if stage == slot.Live {
+		below = slot.Paper
+	}
+	if heads[below.Log()].Entries == 0 {
+		return nil
+	}
+	f := &compliance.Fact{Passed: true, Values: map[string]string{}}
+	for name, h := range heads {
+		f.Values[name+"_entries"], f.Values[name+"_sha384"] = strconv.Itoa(h.Entries), h.SHA384.String()
+	}
+	return f
+}
+
+// wayBack tells of the version that a rollback would return to, its signature and bytes proven; nil, not available,
+// where nothing was live before.
+func (g ground) wayBack(ctx context.Context, r *slot.Record) *compliance.Fact {
+	live, _, err := g.record(slot.Live)
+	if err != nil {
+		return &compliance.Fact{Values: map[string]string{"problem": string(fault.CodeOf(err))}}
+	}
+	way := live
+	if live.Same(r) {
+		way = live.Previous
+	}
+	if way == nil {
+		return nil
+	}
+	f := &compliance.Fact{Values: map[string]string{"version": way.Version, "variant": way.Variant, "manifest_sha384": way.ManifestSHA384.String()}}
+	store, err := g.dir.Roots()
+	if err == nil {
+		_, err = g.dir.Verify(ctx, store, way, nil)
+	}
+	if f.Passed = err == nil; err != nil {
+		f.Values["problem"] = string(fault.CodeOf(err))
+	}
+	return f
 }
 
 // statusOf is the status that an outcome of a stage's record has in the log.

@@ -57,7 +57,7 @@ func (g ground) checklist(ctx context.Context, t *Tested, stage slot.Stage, poli
 	if stage != slot.Paper && stage != slot.Live {
 		return nil, fault.New(fault.Usage, "stage %q has no sign-off, want paper or live", stage).With("stage", string(stage))
 	}
-	ev, err := g.evidence(ctx, t, heads)
+	ev, err := g.evidence(ctx, t, stage, heads)
 	if err != nil {
 		return nil, err
 	}
@@ -353,6 +353,7 @@ func (in *Installer) Report(ctx context.Context, stage slot.Stage) (text, path s
 	if err != nil {
 		return "", "", err
 	}
+	list.Evidence = a.Signed[len(a.Signed)-1].Decision.Evidence // what the people saw, not what would be found today
 	rec, err := compliance.NewRecord(list, policy, a.Envelopes, g.want(t, stage))
 	if err != nil {
 		return "", "", err
