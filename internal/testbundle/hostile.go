@@ -416,6 +416,13 @@ func manifests() []Hostile {
 		{"json-null", 14, fault.ManifestInvalid, edit(`"priority":10`, `"priority":null`)},
 		{"json-1e400", 14, fault.ManifestInvalid, edit(`"max_latency_ms":1000`, `"max_latency_ms":1e400`)},
 		{"json-deep", 14, fault.ManifestInvalid, edit(`"version"`, `"x_deep":`+strings.Repeat("[", 100_000)+strings.Repeat("]", 100_000)+`,"version"`)},
+		{"json-many-extensions", 14, fault.ManifestInvalid, streamedManifest(func(p *plan) ([]byte, error) {
+			out := []byte("{")
+			for i := range 500_000 {
+				out = fmt.Appendf(out, `"x_%d":0,`, i)
+			}
+			return append(out, p.raw[1:]...), nil
+		})},
 		{"json-utf8", 14, fault.ManifestInvalid, edit(`"accuracy"`, "\"accuracy\xff\"")},
 		{"json-trailing", 14, fault.ManifestInvalid, streamedManifest(func(p *plan) ([]byte, error) { return append(bytes.Clone(p.raw), "{}"...), nil })},
 		{"json-empty", 14, fault.ManifestInvalid, streamedManifest(func(*plan) ([]byte, error) { return []byte(" "), nil })},
