@@ -324,6 +324,10 @@ func typed() []Hostile {
 		{"xattr", 10, fault.Entry, instead(func(e *entry) { e.pax = map[string]string{"SCHILY.xattr.security.capability": "x"} })},
 		{"gnu-sparse", 10, fault.Entry, instead(func(e *entry) { e.typ = 'S' })},
 		{"pax-sparse", 10, fault.Entry, instead(func(e *entry) { e.pax = map[string]string{"GNU.sparse.realsize": "1099511627776"} })},
+		{"pax-twice", 10, fault.Entry, streamed(func(_ *plan, all []entry) []entry {
+			pax := entry{name: "././@PaxHeader", typ: 'x', data: paxRecord("mtime", "1")}
+			return append([]entry{pax, pax}, all...)
+		})},
 		{"gnu-long-name", 10, fault.Entry, with(entry{name: "LongLink", typ: 'L', data: []byte(path)})},
 		{"link-then-through", 10, fault.Entry, streamed(func(_ *plan, all []entry) []entry {
 			return append([]entry{{name: "artifacts/cpu", typ: '2', link: "/tmp"}}, all...)
