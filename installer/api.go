@@ -48,7 +48,7 @@ type SignOffResult struct {
 	Refused      bool
 	Record       string // absolute path of the record of the stage (JSON)
 	Envelope     string // absolute path of what the person signed
-	Report       string // the same path without extension; .txt is the readable report
+	Report       string // absolute path of the same to read (plain text)
 }
 
 // RollbackOptions are a person's decision to return to the version that was live before.

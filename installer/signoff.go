@@ -128,7 +128,7 @@ func (w *work) signOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignO
 	if err := w.keep(t, o, d, policy, name, envelope); err != nil {
 		return nil, err
 	}
-	out := &SignOffResult{Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name), Envelope: w.dir.Abs(name + envelopeSuffix)}
+	out := &SignOffResult{Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name + textSuffix), Envelope: w.dir.Abs(name + envelopeSuffix)}
 	if err := w.report(t, o.Stage, policy, list, name, append(slices.Clone(before.Envelopes), envelope)); err != nil {
 		return nil, err
 	}
