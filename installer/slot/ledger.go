@@ -149,7 +149,11 @@ func (l *Ledger) Check(path, have string) error {
 		With("path", path).With("want", want).With("have", have)
 }
 
-// Have says what a path is now: the digest of a file, that of its manifest for a version folder, or Absent.
+// strange is what a path is that holds neither a file nor a version folder: nothing that this program makes.
+const strange = "strange"
+
+// Have says what a path is now: the digest of a file, that of its manifest for a version folder, Absent, or for
+// anything else, a link for example, a word that no log holds.
 func (d *Dir) Have(path string) (string, error) {
 	fi, err := d.root.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -164,6 +168,9 @@ func (d *Dir) Have(path string) (string, error) {
 	f, err := fsx.Open(d.root, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Absent, nil
+	}
+	if odd(err) {
+		return strange, nil
 	}
 	if err != nil {
 		return "", err

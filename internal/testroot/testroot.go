@@ -239,6 +239,7 @@ type BundleOptions struct {
 	Keys     []ed25519.PrivateKey // empty: the vendor
 	Salt     string               // makes another manifest
 	Variants []string             // empty: "first", "second"
+	Output   string               // element type of y that the contract says; empty: float32
 }
 
 // Add makes a model that adds a number to its input "x" and gives "y", both float32 of shape [2].
@@ -311,6 +312,9 @@ func (s *Site) Bundle(o BundleOptions) string {
 			MaxLatencyMS: 1000, MaxMemoryMiB: 64,
 		},
 		Quality: []bundle.QualityFigure{{ID: "accuracy", Value: 0.9, Threshold: 0.5, Direction: "min", Passed: true, Report: "artifacts/report.json"}},
+	}
+	if o.Output != "" {
+		spec.InferenceContract.Outputs[0].DType = o.Output
 	}
 	for i, v := range o.Variants {
 		name := "artifacts/" + v + ".onnx"
