@@ -112,7 +112,7 @@ func (j *judge) present() (logErr, err error) {
 	if j.hasModels() {
 		return logErr, nil
 	}
-	never := !j.begun && logErr == nil && !j.dir.Exists(slot.PolicyFile)
+	never := !j.begun && logErr == nil && !j.dir.Exists(slot.PolicyFile) && j.dir.Traces() == ""
 	if j.o.Require || !never {
 		return nil, missing()
 	}
@@ -137,7 +137,7 @@ func (j *judge) readLogs() error {
 	entries, err := j.dir.List(slot.AuditDir)
 	if err != nil {
 		j.begun = true
-		return err
+		return fault.New(fault.LogBroken, "the decision logs: %w", err)
 	}
 	for _, e := range entries {
 		if fi, err := e.Info(); err != nil || fi.Size() > 0 {
@@ -286,7 +286,8 @@ func (j *judge) mayTrade(ctx context.Context, found *slot.Record) error {
 	return j.dir.CheckRollback(j.ledger, j.policy, r, j.auth.ManifestBytes())
 }
 
-// unedited compares the stage's record and the trust roots with what the logs last made them.
+// unedited compares the stage's record and the trust roots with what the logs last made them, and the published key of
+// the vendor with its trust root.
 func (j *judge) unedited() error {
 	have := slot.Absent
 	if j.record != nil {
@@ -305,7 +306,7 @@ func (j *judge) unedited() error {
 			return err
 		}
 	}
-	return nil
+	return j.dir.CheckVendorKey(j.store)
 }
 
 // notThere says what is missing before the stage has a record.

@@ -34,6 +34,9 @@ func (w *work) goLive(ctx context.Context, a *Approved) (*slot.Record, error) {
 		return nil, err
 	}
 	w.about(t.auth)
+	if err := g.sound(); err != nil {
+		return nil, err
+	}
 	policy, err := g.policy()
 	if err != nil {
 		return nil, err
@@ -69,6 +72,20 @@ func (w *work) goLive(ctx context.Context, a *Approved) (*slot.Record, error) {
 		return nil, err
 	}
 	return &r, w.remember()
+}
+
+// sound refuses (E-RECORD-EDITED) a root whose lower rungs were edited: what is switched on must stand on them.
+func (g ground) sound() error {
+	for _, stage := range []slot.Stage{slot.Demo, slot.Paper} {
+		if _, _, err := g.record(stage); err != nil {
+			return err
+		}
+	}
+	store, err := g.dir.Roots()
+	if err != nil {
+		return err
+	}
+	return g.dir.CheckVendorKey(store)
 }
 
 // rolledBackFrom says whether the live record came by a rollback away from that version.

@@ -1,17 +1,22 @@
 package slot
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
+	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 
 	"sluice/bundle"
 	"sluice/compliance"
 	"sluice/internal/fault"
 	"sluice/internal/fsx"
 	"sluice/internal/machineid"
+	"sluice/verify"
 )
 
 // machineDomain separates this use of the system's machine id from all others.
@@ -131,6 +136,70 @@ func (d *Dir) Machine(ctx context.Context) (Machine, error) {
 // the log key tells this machine from others.
 func systemID(ctx context.Context) bundle.Digest {
 	return Sum([]byte(machineDomain + machineid.Read(ctx).Value))
+}
+
+// CheckVendorKey refuses (E-RECORD-EDITED) a published vendor key, oem_model_signing.pub, that is not exactly the keys that
+// the vendor's trust root lets sign bundles: this program does not read it, but others are given it to check signatures with.
+func (d *Dir) CheckVendorKey(store *verify.Store) error {
+	if !store.Has(verify.Oem) {
+		return nil
+	}
+	var want, have []string
+	for _, r := range store.Describe() {
+		for _, k := range r.Keys {
+			if r.Of == verify.Oem && slices.Contains(k.Roles, verify.RoleTargets) {
+				want = append(want, k.KeyID)
+			}
+		}
+	}
+	changed := func(err error) error {
+		return fault.New(fault.RecordEdited, "%q is not the key of the vendor's trust root: %w", VendorKeyFile, err).With("path", VendorKeyFile)
+	}
+	raw, err := d.Read(VendorKeyFile, maxKey)
+	if err != nil && !odd(err) && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err != nil {
+		return changed(err)
+	}
+	whole := raw
+	for len(raw) > 0 {
+		block, rest := pem.Decode(raw)
+		if block == nil {
+			break
+		}
+		key, err := bundle.ParsePublicKey(pem.EncodeToMemory(block))
+		if err != nil {
+			return changed(err)
+		}
+		have, raw = append(have, key.ID()), rest
+	}
+	slices.Sort(want)
+	slices.Sort(have)
+	if !slices.Equal(want, have) || len(bytes.TrimSpace(raw)) > 0 {
+		return changed(fmt.Errorf("it holds %q in %d bytes, want %q", have, len(whole), want))
+	}
+	return nil
+}
+
+// Traces names something that only an installation leaves, models or not: a trust root, a machine key, a report, a version
+// folder. Empty: this root never had anything.
+func (d *Dir) Traces() string {
+	for _, name := range []string{KeysDir, ReportsDir, MachineDir, BundlesDir} {
+		entries, err := d.List(name)
+		if err != nil {
+			return name // not even a folder: somebody's doing
+		}
+		for _, e := range entries {
+			if !e.IsDir() || name != KeysDir {
+				return name + "/" + e.Name()
+			}
+			if inside, err := d.List(name + "/" + e.Name()); err != nil || len(inside) > 0 {
+				return name + "/" + e.Name()
+			}
+		}
+	}
+	return ""
 }
 
 // CheckMachine refuses (E-MACHINE-OTHER) a record made on another machine.
