@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -82,14 +84,32 @@ func applyLimits(dataMiB, cpuSeconds int64) error {
 	return nil
 }
 
-// peakMiB is the most memory this process had resident, 0 when unknown.
-func peakMiB() int64 {
+// residentKiB is how much memory this process has resident now and had at most. Where the system does not tell both, they are the same;
+// 0 is unknown.
+func residentKiB() (now, most int64) {
+	if status, err := os.ReadFile("/proc/self/status"); err == nil { // Linux; rusage there counts the parent's peak in
+		if now, most = statusKiB(string(status), "VmRSS:"), statusKiB(string(status), "VmHWM:"); now > 0 && most > 0 {
+			return now, most
+		}
+	}
 	var u unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
-		return 0
+		return 0, 0
 	}
+	most = u.Maxrss
 	if runtime.GOOS == "darwin" {
-		return u.Maxrss >> 20 // bytes there
+		most >>= 10 // bytes there
 	}
-	return u.Maxrss >> 10
+	return most, most
+}
+
+// statusKiB finds a number of KiB in /proc/self/status.
+func statusKiB(status, name string) int64 {
+	for line := range strings.Lines(status) {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == name {
+			n, _ := strconv.ParseInt(f[1], 10, 64)
+			return n
+		}
+	}
+	return 0
 }
