@@ -200,7 +200,7 @@ func TestReapproveFromDisk(t *testing.T) {
 		"a file is planted":     {"ai_models/bundles/v1_0_0/artifacts", func(p string) error { return os.WriteFile(filepath.Join(p, "x"), nil, 0o644) }, fault.InstalledChanged},
 		"the log is shortened":  {"audit/decision_logs/live_execution.jsonl", dropLastLine, ""},
 		"the log was edited":    {"audit/decision_logs/demo.jsonl", editLog, fault.LogBroken},
-		"the signature is gone": {"ai_models/bundles/v1_0_0/manifest.sig", os.Remove, fault.InstalledChanged},
+		"the signature is gone": {"ai_models/bundles/v1_0_0/manifest.sig", os.Remove, fault.SignatureMissing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

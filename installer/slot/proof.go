@@ -49,7 +49,11 @@ func (d *Dir) readBundleFile(folder, name string, limit int64) ([]byte, error) {
 	if !d.Exists(folder) {
 		return nil, fault.New(fault.BundleMissing, "folder %q is gone: %w", folder, err).With("path", d.Abs(folder))
 	}
-	return nil, fault.New(fault.InstalledChanged, "folder %q holds no %q: %w", folder, name, err).With("path", d.Abs(folder))
+	code := fault.InstalledChanged
+	if name == SigFile {
+		code = fault.SignatureMissing
+	}
+	return nil, fault.New(code, "folder %q holds no %q: %w", folder, name, err).With("path", d.Abs(folder))
 }
 
 // Verify repeats everything that can be proven about a version folder: signature, description and each byte.
