@@ -378,12 +378,12 @@ func TestManifestGibibyte(t *testing.T) {
 	}
 }
 
-// The largest manifest that the rules allow is read in reasonable time: no rule is quadratic.
+// A manifest about as large as the rules allow is read in reasonable time: no rule is quadratic.
 func TestManifestTwentyThousandArtifacts(t *testing.T) {
 	m := exampleManifest()
 	for i := len(m.Artifacts); i < MaxArtifacts; i++ {
-		a := m.Artifacts[1]
-		a.Path = fmt.Sprintf("artifacts/%d.txt", i)
+		a := m.Artifacts[3]
+		a.Path = fmt.Sprintf("artifacts/weights/of/layer/%d.bin", i)
 		m.Artifacts = append(m.Artifacts, a)
 		m.Variants[0].Artifacts = append(m.Variants[0].Artifacts, a.Path)
 	}
@@ -395,7 +395,9 @@ func TestManifestTwentyThousandArtifacts(t *testing.T) {
 	if _, err := ParseManifest(raw); err != nil {
 		t.Fatal(err)
 	}
-	if d := time.Since(start); d > 10*time.Second {
+	d := time.Since(start)
+	t.Logf("%d bytes, %v", len(raw), d.Round(time.Millisecond))
+	if d > 10*time.Second || len(raw) < 7<<20 { // a quarter of a second on an idle machine
 		t.Errorf("took %v for %d bytes", d, len(raw))
 	}
 	m.Artifacts = append(m.Artifacts, Artifact{})
@@ -518,29 +520,5 @@ func TestManifestLimitsOfExtensions(t *testing.T) {
 		if m != nil || fault.CodeOf(err) != fault.ManifestInvalid || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %s with %q", name, err, fault.ManifestInvalid, c.want)
 		}
-	}
-}
-
-// TestLargestManifest: as many artifacts as there may be, in a manifest of about eight MiB.
-func TestLargestManifest(t *testing.T) {
-	m := exampleManifest()
-	for i := 0; len(m.Artifacts) < MaxArtifacts; i++ {
-		d := Digest(sha512.Sum384([]byte{byte(i), byte(i >> 8)}))
-		a := Artifact{Path: fmt.Sprintf("artifacts/%s/%d", strings.Repeat("d", 80), i), Size: 1, SHA384: d, ChunkSize: MinChunkSize, Chunks: []Digest{d}, Role: RoleMetadata, MediaType: "application/json"}
-		m.Artifacts = append(m.Artifacts, a)
-	}
-	raw, err := CanonicalJSON(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	start := time.Now()
-	got, err := ParseManifest(raw)
-	took := time.Since(start)
-	t.Logf("%d bytes, %v", len(raw), took.Round(time.Millisecond))
-	if err != nil || len(got.Artifacts) != MaxArtifacts || len(raw) < 7<<20 {
-		t.Fatalf("%d bytes: %v", len(raw), err)
-	}
-	if took > 10*time.Second { // a quarter of a second on a machine with nothing else to do
-		t.Errorf("it took %v", took)
 	}
 }
