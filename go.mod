@@ -3,10 +3,11 @@ module sluice
 go 1.26.4
 
 require (
+	fyne.io/fyne/v2 v2.8.1 // indirect
 	github.com/c2sp/wycheproof v0.0.0-20260902155932-3fa63dd0344a // indirect
 	github.com/ebitengine/purego v0.11.3 // indirect
 	github.com/go-json-experiment/json v1.27.2 // indirect
-	github.com/go-ole/go-ole v1.2.6 // indirect
+	github.com/go-ole/go-ole v1.3.0 // indirect
 	github.com/gofrs/flock v0.13.2 // indirect
 	github.com/google/go-containerregistry v0.20.7 // indirect
 	github.com/gowebpki/jcs v1.0.2 // indirect
