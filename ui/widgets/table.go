@@ -1,0 +1,211 @@
+package widgets
+
+import (
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/widget"
+
+	"sluice/ui/widgets/style"
+)
+
+// TableColumn is a column of a Table.
+type TableColumn struct {
+	Title    string
+	Share    float32 // of the width that remains; 0: as wide as its widest cell and title
+	Trailing bool    // numbers: head and text aligned to the right
+}
+
+// TableRow is a row: a cell for each column, and what may stand below it over the whole width.
+type TableRow struct {
+	Cells []fyne.CanvasObject
+	Below fyne.CanvasObject // nil for none; hidden objects take no room
+}
+
+// Table shows rows of objects under a head, with lines between. Rows are as high as their highest cell.
+type Table struct {
+	widget.BaseWidget
+	columns []TableColumn
+	heads   []*Text
+	rows    []TableRow
+	lines   []*canvas.Rectangle
+	width   float32
+}
+
+// NewTable makes an empty table.
+func NewTable(columns ...TableColumn) *Table {
+	t := &Table{columns: columns}
+	for _, c := range columns {
+		h := NewText(style.Head, c.Title)
+		if c.Trailing {
+			h.Align = fyne.TextAlignTrailing
+		}
+		t.heads = append(t.heads, h)
+	}
+	t.ExtendBaseWidget(t)
+	return t
+}
+
+// Cell is a plain cell.
+func Cell(text string) *Text { return NewText(style.Body, text) }
+
+// Number is a cell for figures: to the right, on one line.
+func Number(text string) *Text {
+	t := NewLine(style.Body, text)
+	t.Align = fyne.TextAlignTrailing
+	return t
+}
+
+// SetRows replaces the rows.
+func (t *Table) SetRows(rows []TableRow) {
+	t.rows, t.lines = rows, nil
+	for range rows {
+		t.lines = append(t.lines, canvas.NewRectangle(style.Get(style.Line)))
+	}
+	t.Refresh()
+}
+
+// Rows are the rows shown.
+func (t *Table) Rows() []TableRow { return t.rows }
+
+const (
+	columnGap  = 16
+	headPad    = 10 // below the head
+	rowPadding = 10 // above and below a row
+	belowGap   = 8
+)
+
+func (t *Table) widths(width float32) []float32 {
+	out := make([]float32, len(t.columns))
+	room := width - columnGap*float32(max(len(t.columns)-1, 0))
+	var shares float32
+	for i, c := range t.columns {
+		if c.Share > 0 {
+			shares += c.Share
+			continue
+		}
+		out[i] = loose(t.heads[i], 1e6).Width + 1
+		for _, r := range t.rows {
+			if i < len(r.Cells) && r.Cells[i] != nil {
+				out[i] = max(out[i], loose(r.Cells[i], 1e6).Width+1)
+			}
+		}
+		out[i] = min(out[i], width*2/5)
+		room -= out[i]
+	}
+	for i, c := range t.columns {
+		if c.Share > 0 {
+			out[i] = max(room*c.Share/shares, 24)
+		}
+	}
+	return out
+}
+
+// HeightFor is the height at a width.
+func (t *Table) HeightFor(width float32) float32 {
+	t.width = width
+	return t.place(width, nil)
+}
+
+// place goes through everything and tells where it stands; it gives the whole height.
+func (t *Table) place(width float32, put func(o fyne.CanvasObject, x, y, w, h float32)) float32 {
+	ws := t.widths(width)
+	tell := func(o fyne.CanvasObject, x, y, w, h float32) {
+		if put != nil {
+			put(o, x, y, w, h)
+		}
+	}
+	var x, head float32
+	for i, h := range t.heads {
+		head = max(head, h.HeightFor(ws[i]))
+	}
+	for i, h := range t.heads {
+		tell(h, x, head-h.HeightFor(ws[i]), ws[i], h.HeightFor(ws[i]))
+		x += ws[i] + columnGap
+	}
+	y := head + headPad
+	for n, r := range t.rows {
+		tell(t.lines[n], 0, y, width, 1)
+		y += 1 + rowPadding
+		y += t.placeRow(r, ws, y, tell)
+		if r.Below != nil && r.Below.Visible() {
+			h := HeightFor(r.Below, width)
+			tell(r.Below, 0, y+belowGap, width, h)
+			y += belowGap + h
+		}
+		if n < len(t.rows)-1 {
+			y += rowPadding
+		}
+	}
+	return y
+}
+
+// placeRow gives the height of a row's cells. Low cells stand in the middle of the first line of text.
+func (t *Table) placeRow(r TableRow, ws []float32, y float32, tell func(o fyne.CanvasObject, x, y, w, h float32)) float32 {
+	var x, height float32
+	line := style.Body.LineHeight()
+	for i, c := range r.Cells {
+		if c != nil {
+			height = max(height, HeightFor(c, ws[i]))
+		}
+	}
+	for i, c := range r.Cells {
+		if c != nil {
+			h := HeightFor(c, ws[i])
+			tell(c, x, y+max((min(line, height)-h)/2, 0), ws[i], h)
+		}
+		x += ws[i] + columnGap
+	}
+	return height
+}
+
+// MinSize is narrow: columns with a share shrink.
+func (t *Table) MinSize() fyne.Size {
+	if t.width == 0 {
+		t.width = startWidth
+	}
+	return fyne.NewSize(320, t.HeightFor(t.width))
+}
+
+// CreateRenderer is Fyne's.
+func (t *Table) CreateRenderer() fyne.WidgetRenderer { return &tableRenderer{t} }
+
+type tableRenderer struct{ t *Table }
+
+func (r *tableRenderer) Layout(size fyne.Size) {
+	r.t.width = size.Width
+	r.t.place(size.Width, func(o fyne.CanvasObject, x, y, w, h float32) {
+		o.Move(fyne.NewPos(x, y))
+		o.Resize(fyne.NewSize(w, h))
+	})
+}
+
+func (r *tableRenderer) MinSize() fyne.Size { return r.t.MinSize() }
+func (r *tableRenderer) Destroy()           {}
+func (r *tableRenderer) Objects() []fyne.CanvasObject {
+	var out []fyne.CanvasObject
+	for _, h := range r.t.heads {
+		out = append(out, h)
+	}
+	for i, row := range r.t.rows {
+		out = append(out, r.t.lines[i])
+		for _, c := range row.Cells {
+			if c != nil {
+				out = append(out, c)
+			}
+		}
+		if row.Below != nil {
+			out = append(out, row.Below)
+		}
+	}
+	return out
+}
+
+func (r *tableRenderer) Refresh() {
+	for _, l := range r.t.lines {
+		l.FillColor = style.Get(style.Line)
+	}
+	for _, o := range r.Objects() {
+		o.Refresh()
+	}
+	r.Layout(r.t.Size())
+}
