@@ -10,9 +10,9 @@ type Flowing interface {
 	HeightFor(width float32) float32
 }
 
-// flowLayout is a layout with the same property.
-type flowLayout interface {
-	heightFor(objects []fyne.CanvasObject, width float32) float32
+// FlowLayout is a layout with the same property.
+type FlowLayout interface {
+	HeightFor(objects []fyne.CanvasObject, width float32) float32
 }
 
 // HeightFor is the height that an object needs at a width.
@@ -21,8 +21,8 @@ func HeightFor(o fyne.CanvasObject, width float32) float32 {
 	case Flowing:
 		return o.HeightFor(width)
 	case *fyne.Container:
-		if l, ok := o.Layout.(flowLayout); ok {
-			return l.heightFor(o.Objects, width)
+		if l, ok := o.Layout.(FlowLayout); ok {
+			return l.HeightFor(o.Objects, width)
 		}
 	}
 	return o.MinSize().Height
@@ -38,7 +38,7 @@ func Column(gap float32, objects ...fyne.CanvasObject) *fyne.Container {
 
 type column struct{ gap, width float32 }
 
-func (c *column) heightFor(objects []fyne.CanvasObject, width float32) float32 {
+func (c *column) HeightFor(objects []fyne.CanvasObject, width float32) float32 {
 	c.width = width
 	var h float32
 	for _, o := range objects {
@@ -74,7 +74,7 @@ func (c *column) MinSize(objects []fyne.CanvasObject) fyne.Size {
 			w = max(w, o.MinSize().Width)
 		}
 	}
-	return fyne.NewSize(w, c.heightFor(objects, c.width))
+	return fyne.NewSize(w, c.HeightFor(objects, c.width))
 }
 
 // Row puts objects side by side: each column gets its share of the width, and all are as high as the highest.
@@ -109,7 +109,7 @@ func (r *row) share(i int) float32 {
 	return 1
 }
 
-func (r *row) heightFor(objects []fyne.CanvasObject, width float32) float32 {
+func (r *row) HeightFor(objects []fyne.CanvasObject, width float32) float32 {
 	r.width = width
 	var h float32
 	for i, w := range r.widths(objects, width) {
@@ -120,7 +120,7 @@ func (r *row) heightFor(objects []fyne.CanvasObject, width float32) float32 {
 
 func (r *row) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 	var x float32
-	h := max(r.heightFor(objects, size.Width), size.Height)
+	h := max(r.HeightFor(objects, size.Width), size.Height)
 	for i, w := range r.widths(objects, size.Width) {
 		objects[i].Move(fyne.NewPos(x, 0))
 		objects[i].Resize(fyne.NewSize(w, h))
@@ -133,5 +133,5 @@ func (r *row) MinSize(objects []fyne.CanvasObject) fyne.Size {
 	for _, o := range objects {
 		w += o.MinSize().Width
 	}
-	return fyne.NewSize(w+r.gap*float32(max(len(objects)-1, 0)), r.heightFor(objects, r.width))
+	return fyne.NewSize(w+r.gap*float32(max(len(objects)-1, 0)), r.HeightFor(objects, r.width))
 }
