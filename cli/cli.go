@@ -20,6 +20,7 @@ import (
 	"sluice/inference"
 	"sluice/installer"
 	"sluice/internal/fault"
+	"sluice/internal/progress"
 )
 
 // Env is the world that a run sees: nothing is taken from anywhere else.
@@ -45,6 +46,9 @@ type Window struct {
 	EngineLib       string
 	EngineLibSHA384 string
 	Args            []string // the same as flags, for a program that opens the window in our place
+
+	// NewInstaller opens the installation at a root as every verb does.
+	NewInstaller func(root, operator string, p progress.Func) (*installer.Installer, error)
 }
 
 // app is one run of the program.
@@ -302,10 +306,14 @@ func (a *app) installer(operator string) (*installer.Installer, error) {
 }
 
 func (a *app) installerAt(root, operator string) (*installer.Installer, error) {
+	return a.installerWith(root, operator, a.out.progress())
+}
+
+func (a *app) installerWith(root, operator string, p progress.Func) (*installer.Installer, error) {
 	return installer.New(installer.Config{
 		Root: root, Clock: a.env.Now, Rand: a.env.Rand, Program: a.env.Program, Built: a.env.Built, Version: a.env.Version,
 		EngineLib: a.engineLib, EngineLibSHA384: a.engineDigest, Operator: operator, Lang: string(a.lang),
-		Progress: a.out.progress(),
+		Progress: p,
 	})
 }
 
@@ -322,7 +330,7 @@ func (a *app) withoutArguments(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w := Window{Root: root, Lang: a.langFlag, EngineLib: a.engineLib, EngineLibSHA384: a.engineDigest, Args: []string{"--root", root}}
+	w := Window{Root: root, Lang: a.langFlag, EngineLib: a.engineLib, EngineLibSHA384: a.engineDigest, Args: []string{"--root", root}, NewInstaller: a.installerWith}
 	for _, f := range [][2]string{{"--lang", w.Lang}, {"--engine-lib", w.EngineLib}, {"--engine-lib-sha384", w.EngineLibSHA384}} {
 		if f[1] != "" {
 			w.Args = append(w.Args, f[0], f[1])
