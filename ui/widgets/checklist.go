@@ -1,6 +1,8 @@
 package widgets
 
 import (
+	"strings"
+
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/driver/desktop"
@@ -329,8 +331,14 @@ func (b *BadgeButton) HeightFor(width float32) float32 {
 	return b.badge.HeightFor(min(max(width-b.arrowRoom(), 1), b.badge.Natural().Width))
 }
 
-// MinSize is narrow: the word may wrap.
-func (b *BadgeButton) MinSize() fyne.Size { return fyne.NewSize(60, b.badge.Natural().Height) }
+// MinSize is as wide as the longest word.
+func (b *BadgeButton) MinSize() fyne.Size {
+	var w float32
+	for word := range strings.FieldsSeq(b.badge.Word) {
+		w = max(w, style.Head.Measure(word).Width)
+	}
+	return fyne.NewSize(w+b.badge.inset()+badgePad+b.arrowRoom(), b.badge.Natural().Height)
+}
 
 // CreateRenderer is Fyne's.
 func (b *BadgeButton) CreateRenderer() fyne.WidgetRenderer {

@@ -87,25 +87,18 @@ func (c *ChunkPicture) fill(square int) (share float32, work bool) {
 
 const (
 	squareGap    = 3
-	squareWidth  = 20
+	squareLeast  = 16
 	squareHeight = 18
 	squareWidest = 72
 )
 
-// grid is the number of squares in a line and their width.
+// grid is the number of squares in a line and their width. Lines are of nearly the same length.
 func (c *ChunkPicture) grid(width float32) (across int, w float32) {
 	n := max(c.Squares(), 1)
-	across = max(int((width+squareGap)/(squareWidth+squareGap)), 1)
-	if n < across {
-		across = n
-	} else { // lines of nearly the same length look better than a stub at the end
-		lines := (n + across - 1) / across
-		if lines > 1 && n%across != 0 && n%across < across/2 {
-			across = (n + lines - 1) / lines
-		}
-	}
-	w = min((width-squareGap*float32(across-1))/float32(across), squareWidest)
-	return across, w
+	most := max(int((width+squareGap)/(squareLeast+squareGap)), 1)
+	lines := (n + most - 1) / most
+	across = (n + lines - 1) / lines
+	return across, min((width-squareGap*float32(across-1))/float32(across), squareWidest)
 }
 
 // HeightFor is that of the lines of squares.

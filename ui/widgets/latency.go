@@ -110,24 +110,13 @@ func (r *latencyRenderer) Layout(size fyne.Size) {
 	c := r.c
 	r.objs = nil
 	line := style.Small.LineHeight()
-	var left float32
-	for _, t := range c.Ticks() {
-		left = max(left, style.Small.Measure(c.Number(t)).Width)
-	}
-	left += 12
 	lo, hi := c.span()
 	top, bottom := line*0.75, size.Height-line/2
 	at := func(ms float64) float32 {
 		share := (math.Log10(max(ms, fastest)) - lo) / (hi - lo)
 		return bottom - float32(share)*(bottom-top)
 	}
-	for _, t := range c.Ticks() {
-		y := at(t)
-		text := NewSpans(Span{Text: c.Number(t), Face: style.SmallDim})
-		text.Align = fyne.TextAlignTrailing
-		r.add(text, 0, y-line/2, left-10, line)
-		r.add(canvas.NewRectangle(style.Get(style.Line)), left, y-0.5, size.Width-left, 1)
-	}
+	left := r.scale(at, size.Width, line)
 	n := float32(max(len(c.points), 1))
 	room := size.Width - left - 8
 	pitch := min(room/n, 64)
@@ -136,9 +125,42 @@ func (r *latencyRenderer) Layout(size fyne.Size) {
 		x := left + 8 + pitch*(float32(i)+0.5)
 		r.point(p, x, at(p.MS), bottom, stem)
 	}
-	if c.limit > 0 {
-		r.limit(at(c.limit), left, size.Width, line)
+}
+
+// scale draws the ticks, and the limit as a dashed line of its own colour that no dot may cross. A tick too near to the
+// limit gives way to it. It gives where the points may begin.
+func (r *latencyRenderer) scale(at func(ms float64) float32, width, line float32) (left float32) {
+	c := r.c
+	type mark struct {
+		span Span
+		y    float32
 	}
+	var marks []mark
+	if c.limit > 0 {
+		marks = append(marks, mark{Span{Text: c.LimitWord + " " + c.Number(c.limit), Face: style.SmallStrong, Color: style.Warn}, at(c.limit)})
+	}
+	for _, t := range c.Ticks() {
+		if y := at(t); c.limit <= 0 || math.Abs(float64(y-at(c.limit))) > float64(line)*0.8 {
+			marks = append(marks, mark{Span{Text: c.Number(t), Face: style.SmallDim}, y})
+		}
+	}
+	for _, m := range marks {
+		left = max(left, m.span.Face.Measure(m.span.Text).Width)
+	}
+	left += 12
+	for _, m := range marks {
+		text := NewSpans(m.span)
+		text.Align = fyne.TextAlignTrailing
+		r.add(text, 0, m.y-line/2, left-10, line)
+		if m.span.Face == style.SmallDim {
+			r.add(canvas.NewRectangle(style.Get(style.Line)), left, m.y-0.5, width-left, 1)
+			continue
+		}
+		for x := left; x < width-1; x += 10 {
+			r.add(canvas.NewRectangle(style.Get(style.Warn)), x, m.y-1, min(6, width-x), 2)
+		}
+	}
+	return left
 }
 
 func (r *latencyRenderer) point(p LatencyPoint, x, y, ground, stem float32) {
@@ -151,17 +173,6 @@ func (r *latencyRenderer) point(p LatencyPoint, x, y, ground, stem float32) {
 	}
 	r.add(canvas.NewRectangle(style.Get(style.AccentSoft)), x-stem/2, y, stem, max(ground-y, 0))
 	r.add(canvas.NewCircle(style.Get(style.Accent)), x-d/2, y-d/2, d, d)
-}
-
-// limit draws the line that no dot may cross, with its figure at the right above it.
-func (r *latencyRenderer) limit(y, left, right, line float32) {
-	for x := left; x < right-1; x += 10 {
-		r.add(canvas.NewRectangle(style.Get(style.Warn)), x, y-1, min(6, right-x), 2)
-	}
-	label := NewSpans(Span{Text: r.c.LimitWord + " " + r.c.Number(r.c.limit), Face: style.SmallStrong, Color: style.Warn})
-	w := label.Natural().Width + 2
-	r.add(canvas.NewRectangle(style.Get(style.Surface)), right-w-14, y-line/2, w+8, line)
-	r.add(label, right-w-10, y-line/2, w, line)
 }
 
 func (r *latencyRenderer) MinSize() fyne.Size           { return r.c.MinSize() }

@@ -92,12 +92,50 @@ func (t *Table) widths(width float32) []float32 {
 		out[i] = min(out[i], width*2/5)
 		room -= out[i]
 	}
+	// A column is at least as wide as its longest word; the others give way. Where there is no room for all words, the
+	// shares stand and words break.
+	var words float32
 	for i, c := range t.columns {
 		if c.Share > 0 {
+			words += t.word(i)
+		}
+	}
+	if words > room {
+		for i, c := range t.columns {
+			if c.Share > 0 {
+				out[i] = max(room*t.word(i)/words, 24)
+			}
+		}
+		return out
+	}
+	fixed := make([]bool, len(out))
+	for again := true; again && shares > 0; {
+		again = false
+		for i, c := range t.columns {
+			if c.Share <= 0 || fixed[i] {
+				continue
+			}
 			out[i] = max(room*c.Share/shares, 24)
+			if least := t.word(i); out[i] < least {
+				out[i], fixed[i], again = least, true, true
+				room -= least
+				shares -= c.Share
+				break
+			}
 		}
 	}
 	return out
+}
+
+// word is the width of the longest word in a column.
+func (t *Table) word(column int) float32 {
+	w := t.heads[column].MinSize().Width
+	for _, r := range t.rows {
+		if column < len(r.Cells) && r.Cells[column] != nil {
+			w = max(w, r.Cells[column].MinSize().Width)
+		}
+	}
+	return w
 }
 
 // HeightFor is the height at a width.
@@ -127,8 +165,7 @@ func (t *Table) place(width float32, put func(o fyne.CanvasObject, x, y, w, h fl
 		tell(t.lines[n], 0, y, width, 1)
 		y += 1 + rowPadding
 		y += t.placeRow(r, ws, y, tell)
-		if r.Below != nil && r.Below.Visible() {
-			h := HeightFor(r.Below, width)
+		if h := below(r, width); h > 0 {
 			tell(r.Below, 0, y+belowGap, width, h)
 			y += belowGap + h
 		}
@@ -137,6 +174,14 @@ func (t *Table) place(width float32, put func(o fyne.CanvasObject, x, y, w, h fl
 		}
 	}
 	return y
+}
+
+// below is the height of what stands under a row, 0 for nothing.
+func below(r TableRow, width float32) float32 {
+	if r.Below == nil || !r.Below.Visible() {
+		return 0
+	}
+	return HeightFor(r.Below, width)
 }
 
 // placeRow gives the height of a row's cells. Low cells stand in the middle of the first line of text.
