@@ -101,14 +101,16 @@ func (p *problem) panel() fyne.CanvasObject {
 		row("problem.code", widgets.Wrapping(12, text(style.MonoStrong, p.where()), copying)),
 	))
 	fold := widgets.LinkButton(w.t("problem.details.open"), nil)
+	sign := widgets.Right
 	if p.open {
+		sign = widgets.Down
 		fold.SetLabel(w.t("problem.details.shut"))
 	}
 	fold.OnTapped = func() {
 		p.open = !p.open
 		p.redraw()
 	}
-	objs := []fyne.CanvasObject{card, fold}
+	objs := []fyne.CanvasObject{card, widgets.Wrapping(6, widgets.NewIcon(sign, style.Accent, 11), fold)}
 	if p.open {
 		objs = append(objs, widgets.NewCard(text(style.Mono, p.details())))
 	}

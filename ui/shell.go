@@ -318,3 +318,10 @@ func (l *footLayout) Layout(o []fyne.CanvasObject, size fyne.Size) {
 }
 
 var _ widgets.FlowLayout = (*footLayout)(nil)
+
+// setPrimary lets the primary button be pressed, or not, without drawing the page again.
+func (s *shell) setPrimary(on bool) {
+	if s.primary != nil {
+		s.primary.SetEnabled(on)
+	}
+}

@@ -10,5 +10,5 @@ func newStart(w *Window) screen { return &start{w} }
 func (s *start) page() page {
 	w := s.w
 	return page{title: w.t("start.title"), lead: w.t("start.lead"), content: text(style.Body, w.root),
-		primary: &action{label: w.t("start.install"), do: func() {}}}
+		primary: &action{label: w.t("start.install"), do: w.install}}
 }
