@@ -74,49 +74,56 @@ const (
 	belowGap   = 8
 )
 
-func (t *Table) widths(width float32) []float32 {
-	out := make([]float32, len(t.columns))
-	room := width - columnGap*float32(max(len(t.columns)-1, 0))
-	var shares float32
-	for i, c := range t.columns {
+// widths are those of the columns. Stacked says that there is no room for all words side by side: the first column then
+// stands on a line of its own above the others.
+func (t *Table) widths(width float32) (out []float32, stacked bool) {
+	out, ok := t.share(0, width)
+	if ok || len(t.columns) < 3 {
+		return out, false
+	}
+	rest, _ := t.share(1, width)
+	return append([]float32{width}, rest...), true
+}
+
+// share gives the columns from one on their widths: those without a share what they want, the others at least their
+// longest word. Where not even that fits, ok is false, and words break.
+func (t *Table) share(from int, width float32) (out []float32, ok bool) {
+	columns := t.columns[from:]
+	out = make([]float32, len(columns))
+	room := width - columnGap*float32(max(len(columns)-1, 0))
+	var shares, words float32
+	for i, c := range columns {
 		if c.Share > 0 {
 			shares += c.Share
+			words += t.word(from + i)
 			continue
 		}
-		out[i] = loose(t.heads[i], 1e6).Width + 1
+		out[i] = loose(t.heads[from+i], 1e6).Width + 1
 		for _, r := range t.rows {
-			if i < len(r.Cells) && r.Cells[i] != nil {
-				out[i] = max(out[i], loose(r.Cells[i], 1e6).Width+1)
+			if from+i < len(r.Cells) && r.Cells[from+i] != nil {
+				out[i] = max(out[i], loose(r.Cells[from+i], 1e6).Width+1)
 			}
 		}
 		out[i] = min(out[i], width*2/5)
 		room -= out[i]
 	}
-	// A column is at least as wide as its longest word; the others give way. Where there is no room for all words, the
-	// shares stand and words break.
-	var words float32
-	for i, c := range t.columns {
-		if c.Share > 0 {
-			words += t.word(i)
-		}
-	}
 	if words > room {
-		for i, c := range t.columns {
+		for i, c := range columns {
 			if c.Share > 0 {
-				out[i] = max(room*t.word(i)/words, 24)
+				out[i] = max(room*t.word(from+i)/words, 24)
 			}
 		}
-		return out
+		return out, false
 	}
 	fixed := make([]bool, len(out))
 	for again := true; again && shares > 0; {
 		again = false
-		for i, c := range t.columns {
+		for i, c := range columns {
 			if c.Share <= 0 || fixed[i] {
 				continue
 			}
 			out[i] = max(room*c.Share/shares, 24)
-			if least := t.word(i); out[i] < least {
+			if least := t.word(from + i); out[i] < least {
 				out[i], fixed[i], again = least, true, true
 				room -= least
 				shares -= c.Share
@@ -124,7 +131,7 @@ func (t *Table) widths(width float32) []float32 {
 			}
 		}
 	}
-	return out
+	return out, true
 }
 
 // word is the width of the longest word in a column.
@@ -146,25 +153,22 @@ func (t *Table) HeightFor(width float32) float32 {
 
 // place goes through everything and tells where it stands; it gives the whole height.
 func (t *Table) place(width float32, put func(o fyne.CanvasObject, x, y, w, h float32)) float32 {
-	ws := t.widths(width)
+	ws, stacked := t.widths(width)
 	tell := func(o fyne.CanvasObject, x, y, w, h float32) {
 		if put != nil {
 			put(o, x, y, w, h)
 		}
 	}
-	var x, head float32
-	for i, h := range t.heads {
-		head = max(head, h.HeightFor(ws[i]))
+	var heads []fyne.CanvasObject
+	for _, h := range t.heads {
+		heads = append(heads, h)
 	}
-	for i, h := range t.heads {
-		tell(h, x, head-h.HeightFor(ws[i]), ws[i], h.HeightFor(ws[i]))
-		x += ws[i] + columnGap
-	}
+	head := placeRow(heads, ws, stacked, 0, true, tell)
 	y := head + headPad
 	for n, r := range t.rows {
 		tell(t.lines[n], 0, y, width, 1)
 		y += 1 + rowPadding
-		y += t.placeRow(r, ws, y, tell)
+		y += placeRow(r.Cells, ws, stacked, y, false, tell)
 		if h := below(r, width); h > 0 {
 			tell(r.Below, 0, y+belowGap, width, h)
 			y += belowGap + h
@@ -184,23 +188,37 @@ func below(r TableRow, width float32) float32 {
 	return HeightFor(r.Below, width)
 }
 
-// placeRow gives the height of a row's cells. Low cells stand in the middle of the first line of text.
-func (t *Table) placeRow(r TableRow, ws []float32, y float32, tell func(o fyne.CanvasObject, x, y, w, h float32)) float32 {
-	var x, height float32
-	line := style.Body.LineHeight()
-	for i, c := range r.Cells {
-		if c != nil {
-			height = max(height, HeightFor(c, ws[i]))
+// placeRow gives the height of a row's cells. Low cells stand in the middle of the first line of text; heads stand at
+// the bottom.
+func placeRow(cells []fyne.CanvasObject, ws []float32, stacked bool, y float32, heads bool, tell func(o fyne.CanvasObject, x, y, w, h float32)) float32 {
+	var x, height, above float32
+	from := 0
+	if stacked && len(cells) > 0 {
+		from = 1
+		if cells[0] != nil {
+			h := HeightFor(cells[0], ws[0])
+			tell(cells[0], 0, y, ws[0], h)
+			above = h + 4
 		}
 	}
-	for i, c := range r.Cells {
-		if c != nil {
+	line := style.Body.LineHeight()
+	for i := from; i < len(cells); i++ {
+		if cells[i] != nil {
+			height = max(height, HeightFor(cells[i], ws[i]))
+		}
+	}
+	for i := from; i < len(cells); i++ {
+		if c := cells[i]; c != nil {
 			h := HeightFor(c, ws[i])
-			tell(c, x, y+max((min(line, height)-h)/2, 0), ws[i], h)
+			dy := max((min(line, height)-h)/2, 0)
+			if heads {
+				dy = height - h
+			}
+			tell(c, x, y+above+dy, ws[i], h)
 		}
 		x += ws[i] + columnGap
 	}
-	return height
+	return above + height
 }
 
 // MinSize is narrow: columns with a share shrink.
