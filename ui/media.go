@@ -70,7 +70,7 @@ type media struct {
 	w     *Window
 	show  func([]medium)
 	at    map[string]*medium // by mount and device
-	stops map[string]func() // of the searches, by the same
+	stops map[string]func()  // of the searches, by the same
 	stop  func()
 	told  bool
 }
