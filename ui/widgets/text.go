@@ -329,3 +329,19 @@ func fitting(f style.Face, word string, width float32) int {
 	}
 	return n
 }
+
+// Cut says whether words of a line are left out, for want of room.
+func (t *Text) Cut() bool {
+	if !t.line || len(t.lines) == 0 {
+		return false
+	}
+	return t.lines[0].text() != t.String()
+}
+
+func (l textLine) text() string {
+	var b strings.Builder
+	for _, p := range l.pieces {
+		b.WriteString(p.Text)
+	}
+	return b.String()
+}
