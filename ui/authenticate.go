@@ -52,7 +52,7 @@ func (s *authenticate) shown() {
 		return nil
 	}, nil, func(err error) {
 		if err != nil || !s.w.showing(s) {
-			shut(src)
+			s.w.shut(src)
 		}
 		switch {
 		case !s.w.showing(s):
@@ -82,14 +82,15 @@ func (s *authenticate) vendor() *verify.RootInfo {
 func (s *authenticate) leave() {
 	s.task.stop()
 	if !s.taken && s.src != nil {
-		shut(s.src)
+		s.w.shut(s.src)
 		s.src, s.auth = nil, nil
 	}
 }
 
-func shut(src *installer.Source) {
+// shut gives a bundle's medium back, once nobody reads from it any more.
+func (w *Window) shut(src *installer.Source) {
 	if src != nil {
-		_ = src.Close()
+		w.whenIdle(func() { _ = src.Close() })
 	}
 }
 

@@ -21,10 +21,11 @@ import (
 
 // hardware shows what this machine is and which variants fit it. Nothing is executed and nothing measured here.
 type hardware struct {
-	w    *Window
-	auth *installer.Authentic
-	back func()
-	next func(*installer.Fitted)
+	w      *Window
+	auth   *installer.Authentic
+	back   func()
+	next   func(*installer.Fitted)
+	cancel func()
 
 	task     *task
 	fit      *installer.Fitted // nil: none fits
@@ -38,7 +39,7 @@ type hardware struct {
 }
 
 func newHardware(w *Window, auth *installer.Authentic, back func(), next func(*installer.Fitted)) *hardware {
-	return &hardware{w: w, auth: auth, back: back, next: next}
+	return &hardware{w: w, auth: auth, back: back, next: next, cancel: w.home}
 }
 
 func (s *hardware) shown() {
@@ -109,7 +110,7 @@ func (s *hardware) page() page {
 	w := s.w
 	if s.machine == nil {
 		return page{step: stepHardware, title: w.t("hardware.busy"), lead: w.t("hardware.busy.lead"), content: widgets.NewCard(w.waiting(w.t("busy"))),
-			back: s.back, cancel: w.home, primary: &action{label: w.t("button.next"), off: true}}
+			back: s.back, cancel: s.cancel, primary: &action{label: w.t("button.next"), off: true}}
 	}
 	list := &widgets.ChoiceList{Chosen: -1, OnConfirm: s.goOn}
 	var rows []fyne.CanvasObject
@@ -124,13 +125,13 @@ func (s *hardware) page() page {
 		w.redraw()
 	}
 	objs := append([]fyne.CanvasObject{widgets.NewCard(s.computer())}, rows...)
-	p := page{step: stepHardware, title: w.t("hardware.title"), lead: w.t("hardware.lead"), back: s.back, cancel: w.home}
+	p := page{step: stepHardware, title: w.t("hardware.title"), lead: w.t("hardware.lead"), back: s.back, cancel: s.cancel}
 	if s.problem != nil {
 		p.title = s.problem.title()
 		p.lead = w.t("problem.lead")
 		objs = append([]fyne.CanvasObject{s.problem.panel()}, objs...)
 		p.extra = []action{{label: w.t("problem.save"), do: func() { w.saveCopy("sluice-"+s.problem.incident+".txt", []byte(s.problem.report())) }}}
-		p.primary = &action{label: w.t("button.close"), do: w.home}
+		p.primary = &action{label: w.t("button.close"), do: s.cancel}
 	} else {
 		p.primary = &action{label: w.t("hardware.next", "variant", s.chosen), do: s.goOn}
 		p.hint = s.space()

@@ -3,23 +3,52 @@ package ui
 import (
 	"context"
 
+	"sluice/bundle"
 	"sluice/installer"
+	"sluice/installer/slot"
 )
 
 // journey is one way from a bundle to live. It holds what must be closed at its end and how the screens follow each
 // other; each screen gets the token that the one before received from the installer.
 type journey struct {
-	w   *Window
-	src *installer.Source
+	w    *Window
+	only bool // verify only, install nothing
+	path string
+	also []string
+	src  *installer.Source
 }
 
 // install starts with the choice of a bundle.
 func (w *Window) install() { (&journey{w: w}).source() }
 
+// verifyOnly does so too, and ends with the verdict.
+func (w *Window) verifyOnly() { (&journey{w: w, only: true}).source() }
+
+// finish goes on where signatures are missing.
+func (w *Window) finish(x installer.Waiting) {
+	var tested *installer.Tested
+	w.show(newBusy(w, stepSignOff, "reopen.busy", "reopen.busy.lead", func(ctx context.Context) (err error) {
+		tested, err = w.in.Reopen(ctx, x.Version)
+		return err
+	}, func(err error) {
+		if err != nil {
+			w.show(newRefusal(w, stepSignOff, err, nil))
+			return
+		}
+		(&journey{w: w}).signOff(tested, x.Stage)
+	}))
+}
+
 func (j *journey) source() {
 	j.close()
-	var s *source
-	s = newSource(j.w, func(path string, also []string) { j.authenticate(s, path, also) })
+	s := newSource(j.w, nil)
+	s.next = func(path string, also []string) { j.authenticate(s, path, also) }
+	if j.only {
+		s.words = "source.verify"
+	}
+	if dir := j.w.demoStick(); dir != "" {
+		s.look(dir)
+	}
 	j.w.show(s)
 }
 
@@ -30,22 +59,66 @@ func (j *journey) again(s *source) {
 }
 
 func (j *journey) authenticate(from *source, path string, also []string) {
-	var a *authenticate
-	a = newAuthenticate(j.w, path, also, func() { j.again(from) }, func(auth *installer.Authentic) {
+	j.path, j.also = path, also
+	a := newAuthenticate(j.w, path, also, func() { j.again(from) }, nil)
+	a.only = j.only
+	a.next = func(auth *installer.Authentic) {
 		j.src = auth.Source()
+		if j.only {
+			j.w.show(newVerified(j.w, auth, func() { j.again(from) }))
+			return
+		}
 		j.hardware(auth, func() { j.close(); j.authenticate(from, path, also) })
-	})
+	}
 	j.w.show(a)
 }
 
 func (j *journey) hardware(auth *installer.Authentic, back func()) {
-	j.w.show(newHardware(j.w, auth, back, func(*installer.Fitted) {}))
+	h := newHardware(j.w, auth, back, nil)
+	h.cancel = j.end
+	h.next = func(fit *installer.Fitted) { j.install(fit) }
+	j.w.show(h)
+}
+
+// install copies and activates; back leads to the list of bundles.
+func (j *journey) install(fit *installer.Fitted) {
+	j.w.show(newInstall(j.w, fit, j.reopen, j.source, func(fit *installer.Fitted, c *installer.Candidate) {}))
+}
+
+// reopen opens the chosen bundle once more, in the background: after an interruption, or for another variant. It believes
+// the signature only as it reads it now.
+func (j *journey) reopen(ctx context.Context, variant string) (*installer.Fitted, error) {
+	in := j.w.in
+	src, err := in.Open(ctx, j.path, bundle.OpenOptions{Also: j.also, Ask: j.w.askVolume()})
+	if err != nil {
+		return nil, err
+	}
+	auth, err := in.Authenticate(ctx, src)
+	if err != nil {
+		_ = src.Close()
+		return nil, err
+	}
+	fit, err := in.Fit(ctx, auth, installer.FitOptions{Variant: variant})
+	if err != nil {
+		_ = src.Close()
+		return nil, err
+	}
+	return fit, nil
+}
+
+func (j *journey) signOff(*installer.Tested, slot.Stage) {}
+
+// end gives up and goes home.
+func (j *journey) end() {
+	j.close()
+	j.w.home()
 }
 
 // close gives the medium back.
 func (j *journey) close() {
-	shut(j.src)
+	j.w.shut(j.src)
 	j.src = nil
 }
 
-var _ = context.Background
+// live opens what the stages run, and the way off and back.
+func (w *Window) live() {}

@@ -9,8 +9,6 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
-	"fyne.io/fyne/v2/dialog"
-	"fyne.io/fyne/v2/storage"
 
 	"sluice/bundle"
 	"sluice/internal/printable"
@@ -31,12 +29,13 @@ type source struct {
 	names  map[string]string
 	stop   func()
 	task   *task
+	words  string // key of the primary button's word
 }
 
 // newSource shows what there is to install or verify. next gets the chosen file and the folders that may hold more of
 // its volumes.
 func newSource(w *Window, next func(path string, also []string)) *source {
-	return &source{w: w, next: next, names: map[string]string{}}
+	return &source{w: w, next: next, names: map[string]string{}, words: "source.next"}
 }
 
 func (s *source) shown() {
@@ -215,7 +214,7 @@ func (s *source) page() page {
 		widgets.LinkButton(w.t("source.folder"), s.pickFolder), text(style.BodyDim, w.t("source.drop")))))
 	p := page{
 		step: stepSource, title: w.t("source.title"), lead: w.t("source.lead"), content: widgets.Column(style.Gap, objs...),
-		cancel: w.home, primary: &action{label: w.t("source.next"), do: s.goOn, off: list.Chosen < 0},
+		cancel: w.home, primary: &action{label: w.t(s.words), do: s.goOn, off: list.Chosen < 0},
 	}
 	if list.Chosen >= 0 {
 		p.focus = list.Rows[list.Chosen]
@@ -287,29 +286,6 @@ func (s *source) compared(f foundBundle) []fyne.CanvasObject {
 	return []fyne.CanvasObject{widgets.NewBadge(widgets.Neutral, w.t("source.same"))}
 }
 
-func (s *source) pickFile() {
-	d := dialog.NewFileOpen(func(f fyne.URIReadCloser, err error) {
-		if err != nil || f == nil {
-			s.w.tell(err)
-			return
-		}
-		path := f.URI().Path()
-		_ = f.Close()
-		s.look(path)
-	}, s.w.win)
-	d.SetFilter(storage.NewExtensionFileFilter([]string{".zst", ".sig", ".001"}))
-	d.Resize(s.w.dialogSize())
-	d.Show()
-}
+func (s *source) pickFile() { s.w.chooseFile([]string{".zst", ".sig", ".001"}, s.look) }
 
-func (s *source) pickFolder() {
-	d := dialog.NewFolderOpen(func(f fyne.ListableURI, err error) {
-		if err != nil || f == nil {
-			s.w.tell(err)
-			return
-		}
-		s.look(f.Path())
-	}, s.w.win)
-	d.Resize(s.w.dialogSize())
-	d.Show()
-}
+func (s *source) pickFolder() { s.w.chooseFolder(s.look) }

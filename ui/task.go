@@ -59,9 +59,24 @@ func (w *Window) run(work func(ctx context.Context) error, event func(progress.E
 			t.over = true
 			delete(w.working, t)
 			done(err)
+			w.rest()
 		})
 	}()
 	return t
+}
+
+// whenIdle does something when no task is at work: at once, or after the last one has ended.
+func (w *Window) whenIdle(do func()) {
+	w.idle = append(w.idle, do)
+	w.rest()
+}
+
+func (w *Window) rest() {
+	for len(w.working) == 0 && len(w.idle) > 0 {
+		do := w.idle[0]
+		w.idle = w.idle[1:]
+		do()
+	}
 }
 
 // watch calls look every so often in the background, and show with what it found on the main goroutine, until stopped.
@@ -108,5 +123,42 @@ func (w *Window) afterPaint(f func()) {
 	w.shell.paint.Generator = func(int, int) image.Image {
 		w.shell.painted.Do(func() { go fyne.Do(f) })
 		return image.NewNRGBA(image.Rect(0, 0, 1, 1))
+	}
+}
+
+// ask puts a question to a person from the goroutine of some work, and waits. show is called on the main goroutine with
+// what takes the answer, and gives what takes the question away again; a cancelled ctx takes it away too.
+func ask[T any](ctx context.Context, w *Window, show func(answer func(T, error)) (end func())) (T, error) {
+	type reply struct {
+		value T
+		err   error
+	}
+	got := make(chan reply, 1)
+	var end func() // main goroutine only, as is what follows
+	over := false
+	w.tasks.post(func() {
+		if over {
+			return
+		}
+		end = show(func(v T, err error) {
+			if !over {
+				over = true
+				end()
+				got <- reply{v, err}
+			}
+		})
+	})
+	select {
+	case r := <-got:
+		return r.value, r.err
+	case <-ctx.Done():
+		w.tasks.post(func() {
+			if !over && end != nil {
+				end()
+			}
+			over = true
+		})
+		var none T
+		return none, ctx.Err()
 	}
 }

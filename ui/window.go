@@ -42,15 +42,18 @@ type Window struct {
 	still   bool   // reduced motion
 	root    string // of in
 	demo    bool   // in works on the demo's folder
+	demoDir string // that folder; empty: none
 	status  *installer.Status
 	trouble error // why there is no installer or status
 
 	tasks   tasks
 	working map[*task]bool
+	idle    []func() // to do when nothing is at work any more
 	current screen
 	under   []screen // below pages that were opened beside the journey
 	shell   *shell
-	keys    bool // the keyboard is in use: shortcuts are shown
+	keys    bool   // the keyboard is in use: shortcuts are shown
+	siteKey string // where the key lies that signed the policy last
 }
 
 // New makes the window without showing it.
@@ -306,6 +309,7 @@ func (w *Window) end() {
 	if l, ok := w.current.(leaver); ok {
 		l.leave()
 	}
+	w.dropDemo()
 	w.win.SetCloseIntercept(nil)
 	w.win.Close()
 }

@@ -19,6 +19,10 @@ func loose(o fyne.CanvasObject, limit float32) fyne.Size {
 	s := o.MinSize()
 	if n, ok := o.(interface{ Natural() fyne.Size }); ok {
 		s = n.Natural()
+	} else if c, ok := o.(*fyne.Container); ok {
+		if p, ok := c.Layout.(*inset); ok {
+			s = loose(c.Objects[0], 1e6).AddWidthHeight(p.left+p.right, p.top+p.bottom)
+		}
 	}
 	if s.Width > limit {
 		s = fyne.NewSize(limit, HeightFor(o, limit))
