@@ -101,8 +101,8 @@ func (w *Window) fileField(label, note string, entry *widgets.Entry, exts []stri
 	return field(label, widgets.Ends(8, entry, choose), note)
 }
 
-// path cleans what a person typed or pasted as a path: quotes and spaces around it come with copying.
-func path(typed string) string {
+// typedPath cleans what a person typed or pasted as a path: quotes and spaces around it come with copying.
+func typedPath(typed string) string {
 	s := strings.TrimSpace(typed)
 	if n := len(s); n > 1 && (s[0] == '"' && s[n-1] == '"' || s[0] == '\'' && s[n-1] == '\'') {
 		s = s[1 : n-1]
