@@ -3,10 +3,12 @@
 package inference
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -82,8 +84,17 @@ func applyLimits(dataMiB, cpuSeconds int64) error {
 	return nil
 }
 
-// peakMiB is the most memory this process had resident, 0 when unknown.
+// peakMiB is the most memory this process had resident, 0 when unknown. Linux keeps in getrusage(2) what the parent had
+// resident when it forked, so a large window would count as a large model; /proc tells of this program alone.
 func peakMiB() int64 {
+	if raw, err := os.ReadFile("/proc/self/status"); err == nil {
+		for line := range strings.Lines(string(raw)) {
+			var kib int64
+			if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kib); n == 1 {
+				return kib >> 10
+			}
+		}
+	}
 	var u unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
 		return 0

@@ -242,3 +242,16 @@ func TestEngines(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestPeakIsTheChildsOwn: a large parent, such as a window, does not count as a large model.
+func TestPeakIsTheChildsOwn(t *testing.T) {
+	large := make([]byte, 700<<20)
+	for i := 0; i < len(large); i += 4096 {
+		large[i] = 1
+	}
+	r := good(t).smoke(inference.EngineSpec{Kind: inference.KindReference})
+	if !r.Passed || r.PeakMiB > 300 {
+		t.Errorf("peak %d MiB, passed %v: %s", r.PeakMiB, r.Passed, r.Reason)
+	}
+	runtime.KeepAlive(large)
+}
