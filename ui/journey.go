@@ -82,7 +82,7 @@ func (j *journey) hardware(auth *installer.Authentic, back func()) {
 
 // install copies and activates; back leads to the list of bundles.
 func (j *journey) install(fit *installer.Fitted) {
-	j.w.show(newInstall(j.w, fit, j.reopen, j.source, func(fit *installer.Fitted, c *installer.Candidate) {}))
+	j.w.show(newInstall(j.w, fit, j.reopen, j.source, j.smoke))
 }
 
 // reopen opens the chosen bundle once more, in the background: after an interruption, or for another variant. It believes
@@ -106,7 +106,15 @@ func (j *journey) reopen(ctx context.Context, variant string) (*installer.Fitted
 	return fit, nil
 }
 
-func (j *journey) signOff(*installer.Tested, slot.Stage) {}
+// smoke proves the copied variant; where it fails the next one is tried.
+func (j *journey) smoke(fit *installer.Fitted, c *installer.Candidate) {
+	j.w.show(newSmoke(j.w, fit, c, j.reopen, func(t *installer.Tested) { j.signOff(t, slot.Paper) }))
+}
+
+// signOff asks the people of a stage. After live comes the switch.
+func (j *journey) signOff(t *installer.Tested, stage slot.Stage) {
+	j.w.show(newSignOff(j.w, t, stage, func(*installer.Approved) { j.w.live() }))
+}
 
 // end gives up and goes home.
 func (j *journey) end() {
@@ -121,4 +129,4 @@ func (j *journey) close() {
 }
 
 // live opens what the stages run, and the way off and back.
-func (w *Window) live() {}
+func (w *Window) live() { w.show(newLive(w)) }

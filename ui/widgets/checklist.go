@@ -124,7 +124,7 @@ func (c *Checklist) build() {
 		if len(it.Answers) > 0 {
 			below = append(below, c.ask(i, l)...)
 		}
-		if it.Criterion != "" || len(it.Evidence) > 0 {
+		if it.Criterion != "" && len(it.Answers) == 0 || len(it.Evidence) > 0 {
 			details := c.details(it)
 			if !it.Open {
 				details.Hide()
@@ -173,13 +173,17 @@ func (c *Checklist) ask(i int, l *checkLine) []fyne.CanvasObject {
 	if !it.NeedsComment {
 		l.comment.Hide()
 	}
-	return []fyne.CanvasObject{l.answers, l.comment}
+	out := []fyne.CanvasObject{l.answers, l.comment}
+	if it.Criterion != "" { // what a person confirms is never folded away
+		out = append([]fyne.CanvasObject{NewText(style.BodyDim, it.Criterion)}, out...)
+	}
+	return out
 }
 
 // details is what opens: the criterion and the evidence, on a ground of their own.
 func (c *Checklist) details(it *ChecklistItem) fyne.CanvasObject {
 	var objs []fyne.CanvasObject
-	if it.Criterion != "" {
+	if it.Criterion != "" && len(it.Answers) == 0 {
 		objs = append(objs, NewText(style.Small, it.Criterion))
 	}
 	if len(it.Evidence) > 0 {
