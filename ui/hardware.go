@@ -132,6 +132,7 @@ func (s *hardware) page() page {
 		objs = append([]fyne.CanvasObject{s.problem.panel()}, objs...)
 		p.extra = []action{{label: w.t("problem.save"), do: func() { w.saveCopy("sluice-"+s.problem.incident+".txt", []byte(s.problem.report())) }}}
 		p.primary = &action{label: w.t("button.close"), do: s.cancel}
+		p.back, p.cancel, p.escape = nil, nil, s.cancel
 	} else {
 		p.primary = &action{label: w.t("hardware.next", "variant", s.chosen), do: s.goOn}
 		p.hint = s.space()

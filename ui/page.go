@@ -24,6 +24,7 @@ type page struct {
 	content fyne.CanvasObject // scrolls when it is higher than the window; nil for none
 	back    func()            // nil: no such button
 	cancel  func()            // nil: no such button; Escape presses it
+	escape  func()            // what Escape does where there is neither
 	extra   []action          // further buttons at the left of the footer
 	hint    string            // a few words beside them
 	primary *action           // the one button at the right; nil: none

@@ -160,7 +160,7 @@ func (r *refusal) page() page {
 	save := action{label: w.t("problem.save"), do: func() { w.saveCopy("sluice-"+r.problem.incident+".txt", []byte(r.problem.report())) }}
 	return page{
 		step: r.step, title: r.problem.title(), lead: w.t("problem.lead"), content: r.problem.panel(),
-		extra: append(slices.Clone(r.extra), save), cancel: nil, back: nil,
+		extra: append(slices.Clone(r.extra), save), escape: r.closed,
 		primary: &action{label: w.t("button.close"), do: r.closed},
 	}
 }

@@ -79,5 +79,5 @@ func (s *verified) page() page {
 		widgets.KeyValue{Key: w.t("authenticate.manifest"), Value: widgets.NewWholeDigest(s.auth.ManifestSHA384().String())})
 	return page{title: w.t("verified.title"), lead: w.t("verified.lead"),
 		content: widgets.NewEdgeCard(widgets.Good, widgets.Column(8, fyne.CanvasObject(widgets.NewBadge(widgets.Good, w.t("verified.good"))), widgets.NewKeyValues(about...))),
-		extra:   []action{{label: w.t("authenticate.other"), do: s.again}}, primary: &action{label: w.t("button.close"), do: w.home}}
+		extra:   []action{{label: w.t("authenticate.other"), do: s.again}}, primary: &action{label: w.t("button.close"), do: w.home}, escape: w.home}
 }

@@ -266,6 +266,8 @@ func (w *Window) escape() {
 		p.cancel()
 	case p.back != nil:
 		p.back()
+	case p.escape != nil:
+		p.escape()
 	}
 }
 

@@ -32,7 +32,13 @@ func (s *Stepper) Set(current, done int) {
 	s.Refresh()
 }
 
-func stepHeight() float32 { return max(style.Body.LineHeight()+20, 24+16) }
+// stepHeight is the height of a step: generous where there is room, never less than its words.
+func (s *Stepper) stepHeight() float32 {
+	n := float32(max(len(s.Words), 1))
+	return min(max(s.Size().Height/n, s.least()), max(style.Body.LineHeight()+20, 24+16))
+}
+
+func (s *Stepper) least() float32 { return max(style.Body.LineHeight(), stepCircle()) + 2 }
 
 // MinSize shows every word whole.
 func (s *Stepper) MinSize() fyne.Size {
@@ -40,7 +46,7 @@ func (s *Stepper) MinSize() fyne.Size {
 	for _, word := range s.Words {
 		w = max(w, style.BodyStrong.Measure(word).Width)
 	}
-	return fyne.NewSize(8+stepCircle()+12+w+4, stepHeight()*float32(len(s.Words)))
+	return fyne.NewSize(8+stepCircle()+12+w+4, s.least()*float32(len(s.Words)))
 }
 
 func stepCircle() float32 { return max(24, style.SmallStrong.Measure("0").Height+5) }
@@ -59,7 +65,7 @@ type stepperRenderer struct {
 
 func (r *stepperRenderer) build() {
 	r.objs = nil
-	h, d := stepHeight(), stepCircle()
+	h, d := r.s.stepHeight(), stepCircle()
 	width := max(r.s.Size().Width, r.s.MinSize().Width)
 	add := func(o fyne.CanvasObject, x, y, w, ht float32) {
 		o.Move(fyne.NewPos(x, y))
