@@ -11,7 +11,7 @@ build: ## the static program, bin/sluice
 	go build $(GOFLAGS_BUILD) -o bin/sluice .
 
 demo: build ## the whole journey on the shipped demo model, without a display
-	bin/sluice demo
+	bin/sluice demo $(if $(DEMO_DIR),--dir "$(DEMO_DIR)")
 
 test: ## every test; says at the end what was skipped and why
 	bash scripts/test.sh

@@ -156,6 +156,7 @@ func (s *Statement) CheckSubject(name string, content []byte) error {
 	}
 	if want := NewSubject(name, content); s.Subjects[0] != want {
 		return fault.New(fault.Digest, "%s has SHA-384 %s, the signature says %s", name, want.SHA384, s.Subjects[0].SHA384).
+			With("offset", int64(0)).With("end", int64(max(len(content), 1)-1)).
 			With("path", name).With("got", want.SHA384.String()).With("want", s.Subjects[0].SHA384.String())
 	}
 	return nil
@@ -355,10 +356,10 @@ func (e *Envelope) tooFew(keys, signers []PublicKey, threshold int) error {
 		}
 	}
 	if len(signers) == 0 {
-		return fault.New(fault.SignatureUntrusted, "signed by %q, none of them a trusted key", claimed).With("key_ids", claimed)
+		return fault.New(fault.SignatureUntrusted, "signed by %q, none of them a trusted key", claimed).With("key_ids", claimed).With("signed_by", claimed)
 	}
 	return fault.New(fault.SignatureThreshold, "%d trusted signatures, want %d", len(signers), threshold).
-		With("got", len(signers)).With("want", threshold)
+		With("have", len(signers)).With("want", threshold)
 }
 
 // keyVerifier lets the DSSE library check with one of our keys.

@@ -48,7 +48,12 @@ const memoryBudget = 112 << 20
 // offset and length, E-FORMAT, E-ENTRY, E-PATH, E-LIMIT, E-VOLUME-*, E-MEDIUM-REMOVED, E-MEDIUM-DAMAGED (a second read of the
 // same bytes differs), E-IO (the medium stays silent), what the store says, and ctx's own.
 func (s *Source) Extract(ctx context.Context, m *Manifest, o ExtractOptions) error {
-	x, err := s.newExtraction(ctx, m, o)
+	if o.Step == "" {
+		o.Step = progress.Verify
+	}
+	t := &tracker{report: o.Progress, event: progress.Event{Step: o.Step}}
+	defer t.end()
+	x, err := s.newExtraction(ctx, m, o, t)
 	if err != nil {
 		return err
 	}
@@ -97,14 +102,11 @@ type job struct {
 	data  []byte // decoded chunk, within buf
 }
 
-func (s *Source) newExtraction(ctx context.Context, m *Manifest, o ExtractOptions) (*extraction, error) {
+func (s *Source) newExtraction(ctx context.Context, m *Manifest, o ExtractOptions, t *tracker) (*extraction, error) {
 	if s.volumes != nil && !s.indexChecked {
 		return nil, fault.New(fault.VolumeIndex, "the volume index was not checked")
 	}
-	if o.Step == "" {
-		o.Step = progress.Verify
-	}
-	x := &extraction{s: s, m: m, o: o, strict: o.Strict || o.Paths == nil, files: make([]*delivery, len(m.Artifacts))}
+	x := &extraction{s: s, m: m, o: o, tracker: t, strict: o.Strict || o.Paths == nil, files: make([]*delivery, len(m.Artifacts))}
 	x.wanted = make([]bool, len(m.Artifacts))
 	index := make(map[string]int, len(m.Artifacts))
 	for i := range m.Artifacts {
@@ -119,17 +121,15 @@ func (s *Source) newExtraction(ctx context.Context, m *Manifest, o ExtractOption
 		x.wanted[i] = true
 	}
 	x.visited = slices.Clone(x.wanted)
-	var total int64
 	for i := range m.Artifacts {
 		x.visited[i] = x.visited[i] || x.strict
 		if x.visited[i] {
-			total += m.Artifacts[i].Size
+			t.event.Total += m.Artifacts[i].Size
 		}
 	}
 	if err := x.geometry(); err != nil {
 		return nil, err
 	}
-	x.tracker = &tracker{report: o.Progress, event: progress.Event{Step: o.Step, Total: total}}
 	x.parent = ctx
 	x.ctx, x.cancel = context.WithCancelCause(ctx)
 	return x, nil
@@ -272,7 +272,7 @@ func (x *extraction) first(err error) error {
 	return err
 }
 
-// finish releases what is left and reports the end.
+// finish releases what is left.
 func (x *extraction) finish() {
 	x.cancel(nil)
 	x.decoder.close()
@@ -283,7 +283,6 @@ func (x *extraction) finish() {
 			}
 		}
 	}
-	x.tracker.end()
 }
 
 // delivery is one artifact on its way to its store. Chunks arrive in any order; the whole file's digest takes them in
@@ -311,7 +310,9 @@ type arrived struct {
 // digest differs.
 func (f *delivery) chunk(j job, staged bool, bad func(got Digest) error) error {
 	h := sha512.New384()
-	h.Write(j.data)
+	if err := f.x.hashInto(h, j.data); err != nil {
+		return err
+	}
 	var got Digest
 	h.Sum(got[:0])
 	if got != f.a.Chunks[j.chunk] {
@@ -324,6 +325,17 @@ func (f *delivery) chunk(j job, staged bool, bad func(got Digest) error) error {
 	}
 	f.x.tracker.chunk(f.a.Path, j.chunk, int64(len(j.data)))
 	return f.inOrder(j.chunk, arrived{data: j.data, buf: j.buf, state: h})
+}
+
+// hashInto digests in pieces, so that a cancelled run ends soon.
+func (x *extraction) hashInto(h hash.Hash, p []byte) error {
+	for piece := range slices.Chunk(p, maxPiece) {
+		if err := x.ctx.Err(); err != nil {
+			return err
+		}
+		h.Write(piece)
+	}
+	return nil
 }
 
 // inOrder feeds the whole file's digest with what has its turn. One worker at a time does so, the others go on.
@@ -345,7 +357,8 @@ func (f *delivery) inOrder(i int, c arrived) error {
 		if f.hash == nil {
 			f.hash = c.state // the first chunk's own digest began the same way
 		} else {
-			f.hash.Write(c.data)
+			// A cancelled run ends without this digest, so what it says then does not matter.
+			_ = f.x.hashInto(f.hash, c.data)
 		}
 		f.x.buffers.put(c.buf)
 		f.mu.Lock()
@@ -354,6 +367,9 @@ func (f *delivery) inOrder(i int, c arrived) error {
 	f.busy = false
 	last := f.next == len(f.a.Chunks)
 	f.mu.Unlock()
+	if err := f.x.ctx.Err(); err != nil {
+		return err
+	}
 	if last {
 		return f.complete()
 	}
@@ -369,7 +385,7 @@ func (f *delivery) complete() error {
 	f.hash.Sum(got[:0])
 	if got != f.a.SHA384 {
 		return fault.New(fault.Digest, "artifact %q has the SHA-384 %s as a whole, want %s, though each chunk matches: the manifest contradicts itself", f.a.Path, got, f.a.SHA384).
-			With("path", f.a.Path).With("offset", int64(0)).With("length", f.a.Size).With("got", got.String()).With("want", f.a.SHA384.String())
+			With("path", f.a.Path).With("offset", int64(0)).With("length", f.a.Size).With("end", max(f.a.Size, 1)-1).With("got", got.String()).With("want", f.a.SHA384.String())
 	}
 	f.closed = true
 	if f.store == nil {

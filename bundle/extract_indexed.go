@@ -188,7 +188,7 @@ func (d damage) digest(got, want Digest) error {
 }
 
 func (d damage) with(f *fault.Error) *fault.Error {
-	return f.With("path", d.path).With("offset", d.offset).With("length", d.length)
+	return f.With("path", d.path).With("offset", d.offset).With("length", d.length).With("end", d.offset+max(d.length, 1)-1)
 }
 
 // frameFault finds out why frame i, read as raw, is wrong. A fresh read of the same bytes that differs means a dying or
@@ -228,5 +228,5 @@ func (s *Source) checkTail(ctx context.Context, idle func()) error {
 	}
 	names, from, to := s.medium.volumesOf(off, int64(len(tail)))
 	return fault.New(fault.VolumeDamaged, "the seek table in volume %q, bytes %d to %d, is not the one in the volume index", names[0], from, to).
-		With("volume", names[0]).With("file_offset", from).With("file_length", to-from)
+		With("volume", names[0]).With("offset", from).With("end", to-1).With("file_offset", from).With("file_length", to-from)
 }

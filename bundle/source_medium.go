@@ -62,7 +62,7 @@ func (osFiles) exists(path string) error {
 
 func regular(info fs.FileInfo, err error) error {
 	if err == nil && !info.Mode().IsRegular() {
-		err = fault.New(fault.SourceMissing, "%q is not a regular file", info.Name())
+		err = fault.New(fault.SourceMissing, "%q is not a regular file", info.Name()).With("path", info.Name())
 	}
 	return err
 }
@@ -158,7 +158,7 @@ func openFault(err error, path string) error {
 	case errors.As(err, &coded) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, fs.ErrNotExist):
-		return fault.New(fault.SourceMissing, "there is no file %q", path).With("file", path)
+		return fault.New(fault.SourceMissing, "there is no file %q", path).With("path", path).With("file", path)
 	}
 	return fault.New(fault.IO, "opening %q: %w", path, err).With("file", path)
 }

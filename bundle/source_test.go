@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -153,38 +152,41 @@ func TestHangingMedium(t *testing.T) {
 		}
 		s, f = inMemory(t, data, OpenOptions{})
 		f.alter = func(string, bool, []byte, int64) error { <-hang; return nil }
-		ctx, cancel := context.WithCancel(context.Background())
-		time.AfterFunc(20*time.Millisecond, cancel)
-		begin = time.Now()
-		if err := s.Extract(ctx, m, ExtractOptions{}); !errors.Is(err, context.Canceled) {
-			t.Errorf("%s, cancelled: %v", name, err)
-		}
-		if d := time.Since(begin); d > 220*time.Millisecond {
-			t.Errorf("%s: cancelling took %s", name, d)
-		}
+		promptly(t, name, func(ctx context.Context) error { return s.Extract(ctx, m, ExtractOptions{}) })
 		if _, err := open(context.Background(), "x.tar.zst", OpenOptions{Stall: 20 * time.Millisecond}, f); fault.CodeOf(err) != fault.IO {
 			t.Errorf("%s: opening a hanging medium: %v", name, err)
 		}
 	}
 }
 
-// TestCancelIsPrompt cancels in the midst of large chunks.
-func TestCancelIsPrompt(t *testing.T) {
-	blobs := []blob{{"artifacts/w.bin", weights(3, 32<<20), 16 << 20}}
-	path, m := writeTest(t, blobs)
-	for _, wait := range []time.Duration{0, 5 * time.Millisecond, 40 * time.Millisecond} {
-		s := mustOpen(t, path, OpenOptions{})
+// promptly cancels a job after 20 ms and demands that it ends within 200 ms. A busy machine gets three attempts.
+func promptly(t *testing.T, name string, job func(context.Context) error) {
+	t.Helper()
+	var took time.Duration
+	for range 3 {
 		ctx, cancel := context.WithCancel(context.Background())
-		var at atomic.Int64
-		time.AfterFunc(wait, func() { at.Store(time.Now().UnixNano()); cancel() })
-		if err := s.Extract(ctx, m, ExtractOptions{}); err != nil && !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
-		} else if d := time.Duration(time.Now().UnixNano() - at.Load()); err != nil && d > 500*time.Millisecond {
-			t.Errorf("after %s: cancelling took %s", wait, d)
-		} else {
-			t.Logf("after %s: cancelling took %s", wait, d)
+		var at time.Time
+		stop := time.AfterFunc(20*time.Millisecond, func() { at = time.Now(); cancel() })
+		err := job(ctx)
+		if stop.Stop() {
+			t.Fatalf("%s: ended before it was cancelled: %v", name, err)
+		}
+		<-ctx.Done()
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("%s, cancelled: %v", name, err)
+		}
+		if took = time.Since(at); took < 200*time.Millisecond {
+			return
 		}
 	}
+	t.Errorf("%s: cancelling took %s", name, took)
+}
+
+// TestCancelIsPrompt cancels in the midst of large chunks.
+func TestCancelIsPrompt(t *testing.T) {
+	path, m := writeTest(t, []blob{{"artifacts/w.bin", weights(3, 48<<20), 16 << 20}})
+	s := mustOpen(t, path, OpenOptions{})
+	promptly(t, "large chunks", func(ctx context.Context) error { return s.Extract(ctx, m, ExtractOptions{}) })
 }
 
 // TestResume takes staged chunks instead of reading, unless they are wrong.

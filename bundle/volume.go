@@ -189,7 +189,7 @@ func (d *medium) file(ctx context.Context, pt *part) (file, error) {
 
 func (d *medium) missing(names []string) error {
 	return fault.New(fault.VolumeMissing, "%d of %d volumes are in none of the folders %q: %q", len(names), len(d.parts), d.dirs, names).
-		With("volumes", names).With("dirs", d.dirs)
+		With("missing", names).With("volumes", names).With("dirs", d.dirs)
 }
 
 // require says which of the volumes that hold the given frames are not there, all in one error.
@@ -258,7 +258,7 @@ func (d *medium) askFor(ctx context.Context, pt *part, reason error) error {
 		return ctx.Err()
 	}
 	if err != nil {
-		return fault.New(fault.VolumeMissing, "volume %q was asked for and not given: %w", pt.name, err).With("volumes", []string{pt.name})
+		return fault.New(fault.VolumeMissing, "volume %q was asked for and not given: %w", pt.name, err).With("missing", []string{pt.name}).With("volumes", []string{pt.name})
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -291,7 +291,7 @@ func (s *Source) volumeFault(ctx context.Context, i int, cause error) error {
 			continue
 		}
 		damaged := fault.New(fault.VolumeDamaged, "volume %q is damaged at bytes %d to %d: %w", pt.name, from, to, cause).
-			With("volume", pt.name).With("file", pt.name).With("file_offset", from).With("file_length", to-from)
+			With("volume", pt.name).With("offset", from).With("end", to-1).With("file", pt.name).With("file_offset", from).With("file_length", to-from)
 		if first == nil {
 			first = damaged
 		}

@@ -221,7 +221,7 @@ func (b *writer) plain(f frame) ([]byte, error) {
 func (b *writer) changed(a *Artifact, err error) error {
 	switch {
 	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return fault.New(fault.Digest, "%q has not the %d bytes that the manifest says", a.Path, a.Size).With("path", a.Path)
+		return fault.New(fault.Digest, "%q changed since it was digested: it has not the %d bytes that the manifest says", a.Path, a.Size).With("path", a.Path)
 	case fault.CodeOf(err) != fault.Internal:
 		return err
 	}
@@ -234,7 +234,8 @@ func (b *writer) checkChunk(f frame, plain []byte) error {
 	}
 	a := &b.m.Artifacts[f.artifact]
 	if got := Digest(sha512.Sum384(plain[f.header : f.header+f.data])); got != a.Chunks[f.chunk] {
-		return damage{path: a.Path, offset: int64(f.chunk) * a.ChunkSize, length: int64(f.data)}.digest(got, a.Chunks[f.chunk])
+		at := damage{path: a.Path, offset: int64(f.chunk) * a.ChunkSize, length: int64(f.data)}
+		return at.with(fault.New(fault.Digest, "%q changed since it was digested: %w", a.Path, at.digest(got, a.Chunks[f.chunk])))
 	}
 	return nil
 }

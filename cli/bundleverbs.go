@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"bufio"
 	"context"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -280,7 +283,7 @@ func (v *verifyFlags) run(ctx context.Context, a *app, path string) (result, err
 		}
 		r.Container, r.Variant = "installed", variant
 	} else {
-		src, err := bundle.Open(ctx, path, bundle.OpenOptions{Also: v.also})
+		src, err := bundle.Open(ctx, path, a.openOptions(path, v.also))
 		if err != nil {
 			return nil, err
 		}
@@ -344,12 +347,32 @@ func (v *verifyFlags) folder(ctx context.Context, a *app, dir string) (*verify.A
 		if err != nil {
 			return nil, "", err
 		}
-		auth, err = store.AuthenticateInstalled(manifest, sig, 0, verify.History{})
+		auth, err = store.AuthenticateInstalled(manifest, sig, newestRoot(store), verify.History{})
 		if err != nil {
 			return nil, "", err
 		}
 	}
+	var want *slot.Installed
+	if auth.Manifest().Variant(about.Variant) != nil {
+		if want, err = slot.NewInstalled(auth.Manifest(), auth.ManifestSHA384(), about.Variant); err != nil {
+			return nil, "", err
+		}
+	}
+	if want == nil || !about.Equal(want) {
+		return nil, "", fault.New(fault.InstalledChanged, "%q does not describe a variant of the manifest beside it", slot.InstalledFile).
+			With("path", filepath.Join(dir, slot.InstalledFile))
+	}
 	return auth, about.Variant, verify.Folder(ctx, dir, auth, about.Variant, a.out.progress())
+}
+
+// newestRoot is the version of the supplier's root that counts where no installation remembers one; 0 when there is none.
+func newestRoot(store *verify.Store) int {
+	for _, r := range store.Describe() {
+		if r.Of == verify.Oem {
+			return r.Version
+		}
+	}
+	return 0
 }
 
 type verifyResult struct {
@@ -387,4 +410,38 @@ func quoteArg(s string) string {
 		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 	}
 	return s
+}
+
+// openOptions also asks a person at the terminal for volumes that are on another stick.
+func (a *app) openOptions(path string, also []string) bundle.OpenOptions {
+	o := bundle.OpenOptions{Also: also}
+	if !a.interactive() || a.json || a.quiet {
+		return o
+	}
+	in := bufio.NewReader(a.env.Stdin)
+	o.Ask = func(ctx context.Context, want bundle.VolumeWanted) (string, error) {
+		fmt.Fprintf(a.env.Stderr, "\n%s ", a.t("ask.volume", "n", want.Number, "total", want.Total, "name", clean(want.Name)))
+		line := make(chan string, 1)
+		go func() {
+			s, err := in.ReadString('\n')
+			if err != nil {
+				close(line)
+				return
+			}
+			line <- strings.TrimSpace(s)
+		}()
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case dir, ok := <-line:
+			if !ok {
+				return "", io.EOF
+			}
+			if dir == "" {
+				dir = filepath.Dir(path)
+			}
+			return dir, nil
+		}
+	}
+	return o
 }

@@ -158,7 +158,8 @@ func (a *app) commands() *cobra.Command {
 		},
 	})
 	f := top.PersistentFlags()
-	f.BoolVar(&a.json, "json", false, a.t("flag.json"))
+	f.BoolVar(&a.json, "json", a.json, a.t("flag.json")) // stays as found when another flag is wrong
+	f.Lookup("json").DefValue = "false"
 	f.BoolVar(&a.quiet, "quiet", false, a.t("flag.quiet"))
 	f.StringVar(&a.progress, "progress", "auto", a.t("flag.progress"))
 	f.StringVar(&a.root, "root", "", a.t("flag.root"))

@@ -188,3 +188,12 @@ func TestWordsUsed(t *testing.T) {
 		}
 	}
 }
+
+func TestThreat15JSONShowsNothingHidden(t *testing.T) {
+	raw := []byte("{\"a\":\"x\u202ey\u2028z\U000e0041ż\"}")
+	got := escapeHidden(raw)
+	want := "{\"a\":\"x\\u202ey\\u2028z\\udb40\\udc41ż\"}"
+	if string(got) != want {
+		t.Fatalf("got %s, want %s", got, want)
+	}
+}

@@ -30,6 +30,7 @@ func (a *app) installVerbs() []*cobra.Command {
 		if err != nil {
 			return nil, err
 		}
+		o.Ask = a.openOptions(args[0], nil).Ask
 		tested, attempts, err := in.Install(ctx, args[0], o)
 		if err != nil {
 			if len(attempts) > 0 {

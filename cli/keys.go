@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -118,7 +120,7 @@ func writeNew(path string, data []byte, perm os.FileMode) error {
 }
 
 func ioFault(err error, path string) error {
-	if os.IsNotExist(err) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return fault.New(fault.SourceMissing, "%w", err).With("path", path)
 	}
 	return fault.New(fault.IO, "%w", err).With("path", path)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"golang.org/x/term"
@@ -55,8 +56,24 @@ func (o *output) object(ok bool, v any) error {
 		}
 		raw = append([]byte(head), raw[1:]...)
 	}
-	_, err = fmt.Fprintf(o.w, "%s\n", raw)
+	_, err = fmt.Fprintf(o.w, "%s\n", escapeHidden(raw))
 	return err
+}
+
+// escapeHidden writes invisible characters of a JSON text as \u escapes: the object is the same, and a terminal that it
+// is shown on cannot be made to reorder or hide anything.
+func escapeHidden(raw []byte) []byte {
+	var out bytes.Buffer
+	for _, r := range string(raw) {
+		if r < 0x80 || !printable.Hidden(r) {
+			out.WriteRune(r)
+			continue
+		}
+		for _, u := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&out, "\\u%04x", u)
+		}
+	}
+	return out.Bytes()
 }
 
 // failure prints a refusal in the words of the catalogue and returns its exit status.

@@ -13,6 +13,7 @@ import (
 	"sluice/bundle"
 	"sluice/compliance"
 	"sluice/installer"
+	"sluice/installer/slot"
 	"sluice/internal/fault"
 )
 
@@ -25,7 +26,7 @@ func (a *app) policyVerbs() []*cobra.Command {
 	}, func(ctx context.Context, _ []string) (result, error) {
 		return a.changePolicy(ctx, &initKeys, func(old *compliance.Policy) (*compliance.Policy, error) {
 			if old != nil {
-				return nil, fault.New(fault.Exists, "there is a policy already (number %d): change its people with people add and people retire", old.Number)
+				return nil, fault.New(fault.Exists, "there is a policy already (number %d): change its people with people add and people retire", old.Number).With("path", slot.PolicyFile)
 			}
 			return &compliance.Policy{
 				Schema: compliance.PolicySchema, Number: 1, People: []compliance.Person{}, Stages: compliance.DefaultStages(),

@@ -39,11 +39,18 @@ func cmdHostile(ts *testscript.TestScript, neg bool, args []string) {
 		w, err := h.Write(dir)
 		ts.Check(err)
 		ts.Logf("# threat %d: %s", h.Threat, h.Name)
+		if h.Name == "volume-damaged" || h.Name == "volume-cut" { // in a part that this machine's variant needs nothing of
+			checkRefusal(ts, status(ts, "verify", w.Path, "--json"), 3, string(h.Code))
+			continue
+		}
 		exit := status(ts, "install", w.Path, "--operator", "anna", "--json")
 		o := object(ts)
 		if code, _ := lookup(ts, o, "error.code"); exit != 3 || code != string(h.Code) {
 			ts.Logf("HOSTILE BUNDLE %s: exit status %d with %v, want 3 with %s", h.Name, exit, code, h.Code)
 			bad++
+			if before, err = listing(root); err != nil {
+				ts.Fatalf("%v", err)
+			}
 			continue
 		}
 		checkRefusal(ts, exit, 3, string(h.Code))

@@ -17,12 +17,13 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"sluice/assets"
 	"sluice/audit"
 	"sluice/internal/fsx"
 )
 
 // The stories in testdata/script walk every verb through its good and its refused paths, with the program as users get
-// it: a static binary in a process of its own. docs/developer.md lists the commands that they may use.
+// it: a static binary in a process of its own. What their commands do stands above each cmd function here.
 
 // TestMain keeps one folder for what all stories share: the program and the sites they start from.
 func TestMain(m *testing.M) {
@@ -76,17 +77,21 @@ func TestScript(t *testing.T) {
 			e.Setenv("PATH", filepath.Dir(bin)+string(os.PathListSeparator)+e.Getenv("PATH"))
 			e.Setenv("SLUICE_ROOT", filepath.Join(e.WorkDir, "root")) // no story reaches the machine's own installation
 			e.Setenv("TERM", "dumb")
+			e.Setenv("ORT", os.Getenv("SLUICE_ORT_LIB"))
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
 				return os.Getuid() == 0, nil
 			}
+			if cond == "ort" { // a library of ONNX Runtime was named
+				return os.Getenv("SLUICE_ORT_LIB") != "", nil
+			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sluice": cmdSluice, "exit": cmdExit, "refused": cmdRefused, "json": cmdJSON, "setjson": cmdSetJSON,
-			"site": cmdSite, "demosrc": cmdDemoSrc, "model": cmdModel, "tensor": cmdTensor, "fill": cmdFill, "approve": cmdApprove,
+			"site": cmdSite, "demosrc": cmdDemoSrc, "model": cmdModel, "tensor": cmdTensor, "fill": cmdFill, "approve": cmdApprove, "require": cmdRequire,
 			"snap": cmdSnap, "same": cmdSame, "flip": cmdFlip, "flips": cmdFlips, "edit": cmdEdit, "cut": cmdCut, "blob": cmdBlob,
 			"lock": cmdLock, "interrupt": cmdInterrupt, "unprivileged": cmdUnprivileged, "hostile": cmdHostile, "testbundle": cmdTestBundle, "weak": cmdWeak,
 		},
@@ -166,8 +171,9 @@ func checkRefusal(ts *testscript.TestScript, exit, want int, code string) {
 			ts.Fatalf("error.%s is empty", field)
 		}
 	}
-	if s, _ := lookup(ts, o, "error.message"); strings.ContainsAny(fmt.Sprint(s), "{}") {
-		ts.Fatalf("message has an unfilled place: %v", s)
+	s, _ := lookup(ts, o, "error.message")
+	if words := assets.English.Error(code); words.With != "" && s == words.Title && !strings.Contains("E-PASSPHRASE E-ENTRY E-IO E-SPEC E-EXISTS", code) { // these have no such fact in every case
+		ts.Fatalf("%s lacks the facts for %q", code, words.With)
 	}
 	if s, _ := lookup(ts, o, "error.docs"); s != "docs/errors.md#"+strings.ToLower(code) {
 		ts.Fatalf("docs is %v", s)
@@ -301,6 +307,38 @@ func cmdApprove(ts *testscript.TestScript, neg bool, args []string) {
 	cmdSluice(ts, false, []string{"signoff", "--stage", stage, "--operator", person, "--answers", file, "--key", ts.MkAbs("keys/" + person + ".key"), "--json"})
 }
 
+// cmdRequire: "require VALUE STATUS FALLBACK" asks the gate with that value of BOT_CORE_REQUIRE_OEM_MODELS ("unset" for
+// none); the variable is gone afterwards.
+func cmdRequire(ts *testscript.TestScript, neg bool, args []string) {
+	noNeg(ts, neg, len(args) == 3, "require VALUE STATUS FALLBACK")
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	bin, err := program()
+	ts.Check(err)
+	cmd := exec.Command(bin, "check", "--json")
+	cmd.Env = []string{"SLUICE_ROOT=" + ts.Getenv("SLUICE_ROOT"), "HOME=/no-home"}
+	if args[0] != "unset" {
+		cmd.Env = append(cmd.Env, "BOT_CORE_REQUIRE_OEM_MODELS="+args[0])
+	}
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		ts.Fatalf("%v", err)
+	}
+	if n := cmd.ProcessState.ExitCode(); n != want {
+		ts.Fatalf("with %q: exit status %d, want %d\n%s", args[0], n, want, out)
+	}
+	place := "fallback"
+	if want != 0 {
+		place = "result.fallback"
+	}
+	var o map[string]any
+	ts.Check(json.Unmarshal(out, &o))
+	if got, _ := lookup(ts, o, place); got != args[2] {
+		ts.Fatalf("with %q: fallback is %v, want %s", args[0], got, args[2])
+	}
+}
+
 // cmdFlip: "flip FILE OFFSET" changes one byte; a negative offset counts from the end.
 func cmdFlip(ts *testscript.TestScript, neg bool, args []string) {
 	noNeg(ts, neg, len(args) == 2, "flip FILE OFFSET")
@@ -358,7 +396,7 @@ func cmdEdit(ts *testscript.TestScript, neg bool, args []string) {
 		if !bytes.Contains(b, []byte(args[1])) {
 			ts.Fatalf("%s does not hold %q", args[0], args[1])
 		}
-		return bytes.Replace(b, []byte(args[1]), []byte(args[2]), 1)
+		return bytes.Replace(b, []byte(args[1]), []byte(strings.ReplaceAll(args[2], `\n`, "\n")), 1)
 	})
 }
 

@@ -140,7 +140,11 @@ func readPublicKey(path string) (bundle.PublicKey, error) {
 	if err != nil {
 		return bundle.PublicKey{}, err
 	}
-	return bundle.ParsePublicKey(raw)
+	key, err := bundle.ParsePublicKey(raw)
+	if err != nil {
+		return bundle.PublicKey{}, withPath(err, path)
+	}
+	return key, nil
 }
 
 type rootMade struct {

@@ -13,7 +13,7 @@ func (b *buildFlags) runValidate(ctx context.Context, a *app) (result, error) {
 	if b.spec != "" || b.out != "" || b.split != "" || len(b.keys.keys) > 0 {
 		return nil, usage("build --validate takes no --spec, --out, --split or --key")
 	}
-	src, err := bundle.Open(ctx, b.validate, bundle.OpenOptions{Also: b.also})
+	src, err := bundle.Open(ctx, b.validate, a.openOptions(b.validate, b.also))
 	if err != nil {
 		return nil, err
 	}

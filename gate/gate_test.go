@@ -43,36 +43,8 @@ func wantCode(t *testing.T, err error, want fault.Code) {
 	}
 }
 
-// live is one installation with a live version; tests that change it take a copy.
-var live = struct {
-	once sync.Once
-	site *testroot.Site
-}{}
-
-// liveSite is a copy of an installation where 1.0.0 is live.
-func liveSite(t *testing.T) *testroot.Site {
-	t.Helper()
-	live.once.Do(func() {
-		s := testroot.New(keeper{t})
-		s.GoLive(testroot.BundleOptions{})
-		live.site = s
-	})
-	if live.site == nil {
-		t.Fatal("the live installation could not be made")
-	}
-	s := *live.site
-	s.T = t
-	return s.Copy()
-}
-
-// keeper lets the shared installation outlive the test that made it; its folder is removed by TestMain's end of process.
-type keeper struct{ *testing.T }
-
-func (keeper) Cleanup(func())             {}
-func (k keeper) Context() context.Context { return context.Background() }
-
 func TestOpenAndInfer(t *testing.T) {
-	s := liveSite(t)
+	s := testroot.Live(t)
 	var log strings.Builder
 	m, err := gate.Open(t.Context(), s.Root(), gate.Options{Env: env("1"), Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
@@ -114,7 +86,7 @@ func TestOpenAndInfer(t *testing.T) {
 
 // The gate answers without write access and changes nothing by a yes.
 func TestReadsOnly(t *testing.T) {
-	s := liveSite(t)
+	s := testroot.Live(t)
 	if _, err := check(t, s, slot.Live); err != nil { // the first yes is a change of state and is logged
 		t.Fatal(err)
 	}
@@ -207,7 +179,7 @@ func TestOEMNoFallbackAfterwards(t *testing.T) {
 		wantCode(t, err, fault.BundleMissing)
 	})
 	t.Run("uninstalled", func(t *testing.T) {
-		s := liveSite(t)
+		s := testroot.Live(t)
 		if err := s.In.Uninstall(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
@@ -218,7 +190,7 @@ func TestOEMNoFallbackAfterwards(t *testing.T) {
 		}
 	})
 	t.Run("models removed by hand", func(t *testing.T) {
-		s := liveSite(t)
+		s := testroot.Live(t)
 		if err := os.RemoveAll(s.Path("ai_models")); err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +198,7 @@ func TestOEMNoFallbackAfterwards(t *testing.T) {
 		wantCode(t, err, fault.BundleMissing)
 	})
 	t.Run("everything but the machine removed", func(t *testing.T) {
-		s := liveSite(t)
+		s := testroot.Live(t)
 		for _, n := range []string{"ai_models/bundles", "audit"} {
 			if err := os.RemoveAll(s.Path(n)); err != nil {
 				t.Fatal(err)
@@ -276,7 +248,7 @@ func TestLadder(t *testing.T) {
 
 // While 1.0.0 is live and 1.1.0 waits for sign-off, live answers for 1.0.0.
 func TestCandidateWaits(t *testing.T) {
-	s := liveSite(t)
+	s := testroot.Live(t)
 	s.Install(s.Bundle(testroot.BundleOptions{Version: "1.1.0"}))
 	for stage, want := range map[slot.Stage]string{slot.Live: "1.0.0", slot.Paper: "1.0.0", slot.Demo: "1.1.0"} {
 		if a, err := check(t, s, stage); err != nil || a.Version != want {
@@ -377,6 +349,8 @@ func TestEdited(t *testing.T) {
 		"live record: proof":                   {replace("ai_models/live.json", `"limit_ms": 1000`, `"limit_ms": 1001`), fault.RecordEdited, 7, gate.ErrGateClosed},
 		"answers of a sign-off":                {replace("reports/odbior-live-*.dsse.json", "eyJ", "eyK"), fault.SignoffInvalid, 7, gate.ErrGateClosed},
 		"a sign-off removed":                   {remove("reports/odbior-paper-*.dsse.json"), fault.SignoffInvalid, 7, gate.ErrGateClosed},
+		"the readable report":                  {replace("reports/odbior-live-*-*.txt", "1.0.0", "9.9.9"), fault.RecordEdited, 7, gate.ErrGateClosed},
+		"the report for programs":              {remove("reports/odbior-paper-*[0-9].json"), fault.RecordEdited, 7, gate.ErrGateClosed},
 		"a model":                              {replace(v1+"artifacts/first.onnx", "Add", "Sub"), fault.InstalledChanged, 3, gate.ErrInvalidBundle},
 		"the manifest":                         {replace(v1+"manifest.json", "bulk.bin", "bulk.bim"), none, 3, gate.ErrInvalidBundle},
 		"the signature":                        {replace(v1+"manifest.sig", `"sig":"`, `"sig":"A`), none, 3, gate.ErrInvalidBundle},
@@ -402,7 +376,7 @@ func TestEdited(t *testing.T) {
 		"3 before 7: model and sign-off":       {both(remove(v1+"artifacts/first.onnx"), remove("reports")), fault.InstalledChanged, 3, gate.ErrInvalidBundle},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := liveSite(t)
+			s := testroot.Live(t)
 			c.edit(t, s)
 			a, err := check(t, s, slot.Live)
 			if c.exit == 0 {
@@ -467,7 +441,7 @@ func otherMachine(t *testing.T, s *testroot.Site) {
 
 // A refusal stands in the log once, with its incident; a yes after it is logged too, further ones are not.
 func TestLogged(t *testing.T) {
-	s := liveSite(t)
+	s := testroot.Live(t)
 	if err := s.In.Disable(t.Context(), "anna", "test"); err != nil {
 		t.Fatal(err)
 	}
@@ -493,7 +467,7 @@ func TestLogged(t *testing.T) {
 }
 
 func TestAnswerJSON(t *testing.T) {
-	s := liveSite(t)
+	s := testroot.Live(t)
 	a, err := check(t, s, slot.Live)
 	if err != nil {
 		t.Fatal(err)
@@ -515,7 +489,7 @@ func TestAnswerJSON(t *testing.T) {
 
 // A bot that starts again and again while another version is installed and goes live sees the old one or the new one.
 func TestBotDuringInstall(t *testing.T) {
-	s := liveSite(t)
+	s := testroot.Live(t)
 	ctx, stop := context.WithCancel(context.Background())
 	seen := map[string]int{}
 	done := make(chan error)

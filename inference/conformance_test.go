@@ -110,7 +110,7 @@ func TestConformanceOfTheFullRuntime(t *testing.T) {
 		counts[fault.CodeOf(err)]++
 		t.Logf("%s: %s: %.300v", path.Base(name), fault.CodeOf(err), err)
 	}
-	fmt.Printf("official ONNX cases through ONNX Runtime: %d of %d passed; others: %v\n", passed, len(cases), counts)
+	fmt.Printf("summary: official ONNX cases through ONNX Runtime: %d of %d passed; others: %v\n", passed, len(cases), counts)
 	want := wantConformance
 	if full.Version() != "1.30.0" {
 		want = 1200 // older releases have fewer operators

@@ -1,6 +1,7 @@
 package installer
 
 import (
+	"context"
 	"crypto/ed25519"
 	"time"
 
@@ -19,6 +20,8 @@ type FitOptions struct {
 type InstallOptions struct {
 	Variant  string   // as in FitOptions; no other variant is tried then
 	Also     []string // further folders with volumes
+	// Ask is called for a volume that no folder holds; it returns the folder that has it now. Nil: E-VOLUME-MISSING.
+	Ask func(ctx context.Context, want bundle.VolumeWanted) (dir string, err error)
 	Operator string   // who installs; empty: Config.Operator
 }
 

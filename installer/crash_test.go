@@ -50,7 +50,7 @@ var acts = map[string]func(s *testroot.Site, bundle string) error{
 func TestVictim(t *testing.T) {
 	dir := os.Getenv(envDir)
 	if dir == "" {
-		t.Skip("only started by TestKilled")
+		return // not a test of its own: the process that TestKilled starts and kills
 	}
 	point, err := strconv.Atoi(os.Getenv(envPoint))
 	if err != nil {
@@ -118,12 +118,12 @@ func TestKilled(t *testing.T) {
 
 // prepared is a root in the state before an act.
 func prepared(t *testing.T, act string) (*testroot.Site, string) {
-	s := testroot.New(t)
 	if act == "sign" {
+		s := testroot.New(t)
 		s.Install(s.Bundle(testroot.BundleOptions{}))
 		return s, ""
 	}
-	s.GoLive(testroot.BundleOptions{})
+	s := testroot.Live(t)
 	bundle := s.Bundle(testroot.BundleOptions{Version: "1.1.0"})
 	switch act {
 	case "install", "disable":

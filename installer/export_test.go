@@ -9,9 +9,6 @@ import (
 // SetCrash lets a test act at the points between two changes of the disk.
 func (in *Installer) SetCrash(f func(at string)) { in.crash = f }
 
-// CheckSpace is the check before a copy.
-func (in *Installer) CheckSpace(need int64) error { return in.checkSpace(need) }
-
 // Announce writes an intent and dies: no change, no outcome.
 func (in *Installer) Announce(path, becomes string) error {
 	_, err := write(context.Background(), in, demands{what: "test"}, func(w *work) (none struct{}, err error) {

@@ -10,7 +10,6 @@ import (
 	"sluice/inference"
 	"sluice/installer/slot"
 	"sluice/internal/fault"
-	"sluice/internal/fsx"
 	"sluice/verify"
 )
 
@@ -204,7 +203,7 @@ func (in *Installer) Install(ctx context.Context, path string, o InstallOptions)
 }
 
 func (w *work) install(ctx context.Context, path string, o InstallOptions) (*Tested, []Attempt, error) {
-	src, err := bundle.Open(ctx, path, bundle.OpenOptions{Also: o.Also})
+	src, err := bundle.Open(ctx, path, bundle.OpenOptions{Also: o.Also, Ask: o.Ask})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -268,18 +267,6 @@ func (in *Installer) roots() (*verify.Store, error) {
 
 // spaceSlack is kept free beyond what is copied: records, logs, file system overhead.
 const spaceSlack = 16 << 20
-
-func (in *Installer) checkSpace(need int64) error {
-	free, err := fsx.FreeBytes(in.c.Root)
-	if err != nil {
-		return err
-	}
-	if free < need {
-		return fault.New(fault.Space, "%q has %d bytes free, want %d", in.c.Root, free, need).
-			With("path", in.c.Root).With("need", need).With("free", free)
-	}
-	return nil
-}
 
 // Probe says what this machine is and, with a manifest, which variants fit. It writes nothing: a library given by the
 // user is tried where it lies.

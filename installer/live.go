@@ -88,7 +88,7 @@ func (w *work) disable(reason string) error {
 		return err // an edited record closes the gate by itself
 	}
 	if old == nil {
-		return fault.New(fault.NotLive, "nothing is live in %q", w.in.c.Root).With("root", w.in.c.Root)
+		return fault.New(fault.NotLive, "nothing is live in %q", w.in.c.Root).With("root", w.in.c.Root).With("stage", string(slot.Live))
 	}
 	if !old.Enabled {
 		return nil

@@ -204,10 +204,11 @@ func TestReapproveFromDisk(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := testroot.New(t)
-			s.Install(s.Bundle(testroot.BundleOptions{}))
-			s.SignOff(slot.Paper, "anna")
-			s.SignOff(slot.Live, "anna", "jan")
+			s := testroot.Prepared(t, "signed", func(s *testroot.Site) {
+				s.Install(s.Bundle(testroot.BundleOptions{}))
+				s.SignOff(slot.Paper, "anna")
+				s.SignOff(slot.Live, "anna", "jan")
+			})
 			files, err := filepath.Glob(s.Path(c.glob))
 			if err != nil || len(files) == 0 {
 				t.Fatalf("no %q: %v", c.glob, err)
@@ -319,8 +320,7 @@ func TestDisableAndRollback(t *testing.T) {
 // The way back is closed when its sign-offs do not stand any more.
 func TestRollbackNeedsSignOffs(t *testing.T) {
 	t.Parallel()
-	s := testroot.New(t)
-	s.GoLive(testroot.BundleOptions{})
+	s := testroot.Live(t)
 	s.GoLive(testroot.BundleOptions{Version: "1.1.0"})
 	files, err := filepath.Glob(s.Path("reports/odbior-live-1.0.0-*.dsse.json"))
 	if err != nil || len(files) == 0 {
@@ -369,8 +369,7 @@ func TestRemoveAndUninstall(t *testing.T) {
 // A person who retires signs nothing new; what was signed before still counts.
 func TestRetired(t *testing.T) {
 	t.Parallel()
-	s := testroot.New(t)
-	s.GoLive(testroot.BundleOptions{})
+	s := testroot.Live(t)
 	next := *s.Policy
 	next.Number, next.People = 2, slices.Clone(next.People)
 	next.People[0].Retired = 2
@@ -388,4 +387,44 @@ func TestRetired(t *testing.T) {
 	if err := s.In.PolicySet(t.Context(), old); err == nil {
 		t.Error("an older policy was taken")
 	}
+}
+
+// Switching off needs no key and no whole log: closing must never fail for what else is wrong.
+func TestDisableInTrouble(t *testing.T) {
+	t.Parallel()
+	for name, trouble := range map[string]func(s *testroot.Site) error{
+		"the log is broken": func(s *testroot.Site) error { return editLog(s.Path("audit/decision_logs/demo.jsonl")) },
+		"the live log is broken": func(s *testroot.Site) error {
+			return appendText(s.Path("audit/decision_logs/live_execution.jsonl"), "x")
+		},
+		"the machine's key is gone":     func(s *testroot.Site) error { return os.Remove(s.Path("machine/machine.key")) },
+		"the logs are gone":             func(s *testroot.Site) error { return os.RemoveAll(s.Path("audit")) },
+		"the vendor's trust is gone":    func(s *testroot.Site) error { return os.RemoveAll(s.Path("ai_models/keys")) },
+		"the models are gone":           func(s *testroot.Site) error { return os.RemoveAll(s.Path("ai_models/bundles")) },
+		"the machine's memory is wrong": func(s *testroot.Site) error { return os.WriteFile(s.Path("machine/state.json"), []byte("{"), 0o644) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := testroot.Live(t)
+			if err := trouble(s); err != nil {
+				t.Fatal(err)
+			}
+			err := s.In.Disable(t.Context(), "anna", "trouble")
+			if err != nil && fault.DetailOf(err)["disabled"] != true {
+				t.Fatal(err)
+			}
+			raw, rerr := os.ReadFile(s.Path("ai_models/live.json"))
+			if rerr != nil || !strings.Contains(string(raw), `"enabled": false`) {
+				t.Errorf("live is on after %v: %v", err, rerr)
+			}
+		})
+	}
+}
+
+func appendText(p, text string) error {
+	raw, err := os.ReadFile(p)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(p, append(raw, text...), 0o644)
 }

@@ -17,9 +17,9 @@ import (
 
 // Suffixes of the files of one sign-off under reports/.
 const (
-	envelopeSuffix = ".dsse.json" // what the person signed
-	recordSuffix   = ".json"      // the record of the stage after this signature
-	textSuffix     = ".txt"       // the same to read
+	envelopeSuffix = slot.EnvelopeSuffix // what the person signed
+	recordSuffix   = ".json"             // the record of the stage after this signature
+	textSuffix     = ".txt"              // the same to read
 )
 
 // Statuses of a signature in the log.
@@ -112,7 +112,7 @@ func (w *work) signOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignO
 		return nil, err
 	}
 	if slices.ContainsFunc(before.SignOffs, func(s slot.SignOff) bool { return s.Person == person.ID }) {
-		return nil, fault.New(fault.Exists, "%q has signed for stage %q already", person.ID, o.Stage).With("person", person.ID)
+		return nil, fault.New(fault.PolicyRefuses, "%q has signed for stage %q already", person.ID, o.Stage).With("person", person.ID)
 	}
 	if o.Refuse && before.Complete {
 		return nil, fault.New(fault.PolicyRefuses, "stage %q of version %q is signed off already; switch live off or roll back instead", o.Stage, t.record.Version).

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
+	"time"
 
 	"sluice/audit"
 	"sluice/bundle"
@@ -69,9 +71,7 @@ func (w *work) prove(ctx context.Context, c *Candidate, before []Attempt) (*Test
 	if err := w.note(audit.Demo, "smoke", "started", w.artefacts(a), flags, info); err != nil {
 		return nil, nil, err
 	}
-	report, err := inference.Smoke(ctx, w.in.abs(slot.BinDir+"/"+programName), inference.Job{
-		Dir: w.dir.Abs(c.folder), Manifest: a.Manifest(), Variant: variant, Engine: spec,
-	}, variantProgress(w.in.c.Progress, variant))
+	report, err := w.runCases(ctx, c, spec)
 	if err == nil && (report == nil || !report.Passed) {
 		err = failed(variant, report)
 	}
@@ -97,6 +97,21 @@ func (w *work) prove(ctx context.Context, c *Candidate, before []Attempt) (*Test
 	}
 	_ = w.dir.PointLatest(c.folder) // a convenience; the next start repairs it
 	return &Tested{token: token{w.in}, auth: a, record: rec, digest: digest, report: report}, report, nil
+}
+
+// busyTries is how often a program that was just written is started again: a child that another goroutine forked at
+// that moment may hold it open for writing until its own exec (ETXTBSY).
+const busyTries = 40
+
+func (w *work) runCases(ctx context.Context, c *Candidate, spec inference.EngineSpec) (*inference.Report, error) {
+	job := inference.Job{Dir: w.dir.Abs(c.folder), Manifest: c.fit.auth.Manifest(), Variant: c.Variant(), Engine: spec}
+	for try := 0; ; try++ {
+		r, err := inference.Smoke(ctx, w.in.abs(slot.BinDir+"/"+programName), job, variantProgress(w.in.c.Progress, c.Variant()))
+		if !errors.Is(err, syscall.ETXTBSY) || try == busyTries {
+			return r, err
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
 }
 
 // failed turns a report into the refusal it tells of.

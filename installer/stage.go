@@ -26,7 +26,7 @@ const (
 
 // Stage copies the chosen variant below the root while it reads the source once; each byte is verified before it is
 // written. What an earlier run left of the same manifest and variant is verified and kept. A version that is
-// installed already is verified and reused. Errors: E-SPACE with "need" and "free", and those of Extract.
+// installed already is verified and reused, once the source's bytes are found to be the same. Errors: E-SPACE with "need" and "free", and those of Extract.
 func (in *Installer) Stage(ctx context.Context, f *Fitted) (*Staged, error) {
 	if !f.valid() || !f.token.of(in) {
 		return nil, noToken("stage", "fit")
@@ -42,12 +42,20 @@ func (w *work) stage(ctx context.Context, f *Fitted) (*Staged, error) {
 	m, variant := f.auth.Manifest(), f.Variant()
 	folder, there := w.dir.FolderFor(m.Version, variant)
 	s := &Staged{token: token{w.in}, fit: f, folder: folder}
+	paths, err := m.VariantPaths(variant)
+	if err != nil {
+		return nil, err
+	}
 	if there {
-		switch err := w.dir.VerifyFolder(ctx, f.auth, folder, variant, nil); {
+		switch err := w.dir.VerifyFolder(ctx, f.auth, folder, variant, variantProgress(w.in.c.Progress, variant)); {
 		case err == nil:
 			s.reused = true
-			if p := w.in.c.Progress; p != nil {
-				p(progress.Event{Step: progress.Stage, Variant: variant, Final: true})
+			// Nothing of the source is used, yet a damaged one is never said to be installed.
+			err := f.auth.Source().Extract(ctx, m, bundle.ExtractOptions{
+				Paths: paths, Progress: variantProgress(w.in.c.Progress, variant), Step: progress.Stage,
+			})
+			if err != nil {
+				return nil, err
 			}
 			return s, w.note(audit.Demo, "stage", "reused", w.artefacts(f.auth), nil, map[string]any{"folder": folder, slot.InfoVariant: variant})
 		case fault.CodeOf(err) == fault.InstalledChanged || fault.CodeOf(err) == fault.Digest:
@@ -57,22 +65,17 @@ func (w *work) stage(ctx context.Context, f *Fitted) (*Staged, error) {
 		}
 	}
 	s.partial = slot.StagingDir + "/" + stagingID(f.auth.ManifestSHA384(), variant) + partialSuffix
-	paths, err := m.VariantPaths(variant)
-	if err != nil {
-		return nil, err
-	}
 	if err := w.room(s.partial, m, paths); err != nil {
 		return nil, err
 	}
-	detail := map[string]any{"staging": s.partial, slot.InfoVariant: variant, slot.InfoVersion: m.Version}
-	if err := w.note(audit.Demo, "stage", "started", w.artefacts(f.auth), nil, detail); err != nil {
+	// The manifest is written last: a staging folder that holds it is complete.
+	err = w.perform(change{log: audit.Demo, event: "stage", path: s.partial, becomes: f.auth.ManifestSHA384().String(), then: "staged",
+		artefacts: w.artefacts(f.auth), info: map[string]string{slot.InfoVariant: variant, slot.InfoVersion: m.Version}},
+		func() error { return w.copyVariant(ctx, s, paths) })
+	if err != nil {
 		return nil, err
 	}
-	if err := w.copyVariant(ctx, s, paths); err != nil {
-		return nil, err
-	}
-	w.in.point("staged")
-	return s, w.note(audit.Demo, "stage", "staged", w.artefacts(f.auth), nil, detail)
+	return s, nil
 }
 
 func (w *work) artefacts(a *Authentic) map[string]string {
@@ -100,7 +103,7 @@ func (w *work) room(partial string, m *bundle.Manifest, paths []string) error {
 	if fi, err := os.Stat(w.in.c.Program); err == nil && !w.dir.Exists(slot.BinDir+"/"+programName) {
 		need += fi.Size()
 	}
-	err := w.in.checkSpace(need)
+	err := fsx.CheckSpace(w.in.c.Root, need)
 	if fault.CodeOf(err) != fault.Space {
 		return err
 	}
@@ -115,7 +118,7 @@ func (w *work) room(partial string, m *bundle.Manifest, paths []string) error {
 			}
 		}
 	}
-	return w.in.checkSpace(need)
+	return fsx.CheckSpace(w.in.c.Root, need)
 }
 
 // copyVariant fills the staging folder and makes it durable.
@@ -139,6 +142,8 @@ func (w *work) copyVariant(ctx context.Context, s *Staged, paths []string) error
 	}
 	err := a.Source().Extract(ctx, a.Manifest(), bundle.ExtractOptions{
 		Paths: paths,
+		// A stream is read to its end anyway to find the last path: then nothing hostile behind it is let pass either.
+		Strict: a.Source().Kind() == bundle.KindStream,
 		Store: func(art *bundle.Artifact) (bundle.ChunkStore, error) {
 			return openChunks(root, s.partial+"/"+art.Path, art)
 		},
@@ -157,8 +162,11 @@ func (w *work) copyVariant(ctx context.Context, s *Staged, paths []string) error
 	if err != nil {
 		return err
 	}
-	for name, data := range map[string][]byte{slot.ManifestFile: a.ManifestBytes(), slot.SigFile: a.SignatureBytes(), slot.InstalledFile: raw} {
-		if err := fsx.WriteFile(root, s.partial+"/"+name, data, 0o644); err != nil {
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{{slot.InstalledFile, raw}, {slot.SigFile, a.SignatureBytes()}, {slot.ManifestFile, a.ManifestBytes()}} {
+		if err := fsx.WriteFile(root, s.partial+"/"+f.name, f.data, 0o644); err != nil {
 			return err
 		}
 	}

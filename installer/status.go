@@ -1,7 +1,11 @@
 package installer
 
 import (
+	"errors"
+	"os"
+	"runtime"
 	"slices"
+	"syscall"
 	"time"
 
 	"sluice/audit"
@@ -140,9 +144,23 @@ func (s *Status) fill(in *Installer, dir *slot.Dir) error {
 }
 
 func (s *Status) busy(in *Installer) {
-	if name, pid := fsx.Holder(in.abs(slot.LockFile)); pid != 0 {
+	if name, pid := fsx.Holder(in.abs(slot.LockFile)); pid != 0 && running(pid) {
 		s.Busy = name
 	}
+}
+
+// running says whether a process is there: one that was killed could not give back what names it as the holder.
+func running(pid int) bool {
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return false // Windows says so here
+	}
+	defer p.Release()
+	if runtime.GOOS == "windows" {
+		return true
+	}
+	err = p.Signal(syscall.Signal(0))
+	return err == nil || errors.Is(err, os.ErrPermission)
 }
 
 func (s *Status) lastCheck(logs *audit.Logs) {

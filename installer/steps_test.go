@@ -274,8 +274,7 @@ func TestNextVariant(t *testing.T) {
 // When no variant passes, what was there before stays as it was.
 func TestFailedSmokeKeepsOld(t *testing.T) {
 	t.Parallel()
-	s := testroot.New(t)
-	s.GoLive(testroot.BundleOptions{})
+	s := testroot.Live(t)
 	before := snapshot(t, s.Root())
 	_, attempts, err := s.In.Install(t.Context(), s.Bundle(testroot.BundleOptions{Version: "1.1.0", Wrong: []string{"first", "second"}}), installer.InstallOptions{})
 	wantCode(t, err, fault.SmokeFailed)
@@ -366,17 +365,6 @@ func TestUnwritableRoot(t *testing.T) {
 	}
 	if installer.IncidentOf(err) == "" {
 		t.Error("no incident")
-	}
-}
-
-func TestSpace(t *testing.T) {
-	t.Parallel()
-	s := testroot.Empty(t)
-	err := s.In.CheckSpace(1 << 60)
-	wantCode(t, err, fault.Space)
-	d := fault.DetailOf(err)
-	if d["needed"] != int64(1<<60) || d["available"] == nil {
-		t.Errorf("detail %v", d)
 	}
 }
 

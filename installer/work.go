@@ -42,12 +42,12 @@ type work struct {
 	facts  map[string]string // what refusals in this step are about: source, version, manifest
 }
 
-// urgent marks the steps that must work on a broken log: they only ever close the gate.
+// demands are what a writing step asks for.
 type demands struct {
 	what   string // name of the step in the log
 	actor  string // empty: Config.Operator
 	stage  slot.Stage
-	urgent bool
+	urgent bool // it must work on a broken log too: it only ever closes the gate
 }
 
 // write runs one writing step: write access and file system are checked, the lock is taken, what a power cut left is
@@ -112,7 +112,11 @@ func (in *Installer) enter(ctx context.Context, d demands) (*work, error) {
 	if w.actor == "" {
 		w.actor = fsx.Account()
 	}
+	w.logs = in.logs(nil) // until the key is there: it takes no entry
 	if err := w.prepare(ctx); err != nil {
+		if d.urgent && alive(ctx) == nil {
+			return w, nil // without a log, but closing must not fail for that
+		}
 		w.leave()
 		return nil, err
 	}
@@ -152,11 +156,12 @@ func (w *work) prepare(ctx context.Context) error {
 		return err
 	}
 	w.key = key
-	w.logs = audit.Open(audit.Options{
-		Dir: w.in.abs(slot.AuditDir), NextDir: w.in.abs(slot.MachineDir),
-		Key: key, Public: key.Public().(ed25519.PublicKey), Clock: w.in.c.Clock, Rand: w.in.c.Rand,
-	})
+	w.logs = w.in.logs(key)
 	return alive(ctx)
+}
+
+func (in *Installer) logs(key ed25519.PrivateKey) *audit.Logs {
+	return audit.Open(audit.Options{Dir: in.abs(slot.AuditDir), NextDir: in.abs(slot.MachineDir), Key: key, Clock: in.c.Clock, Rand: in.c.Rand})
 }
 
 // settle completes torn logs, verifies them and concludes each intent that a power cut left without outcome.

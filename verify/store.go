@@ -192,7 +192,7 @@ func (s *Store) Place(of Root, rootFile []byte, fingerprint string) error {
 		return fault.New(fault.Usage, "trust root %q, want %q or %q", of, Oem, Site)
 	}
 	if s.Has(of) {
-		return fault.New(fault.Exists, "trust root %q is already placed (version %d)", of, len(s.roots[of])).With("root", string(of))
+		return fault.New(fault.Exists, "trust root %q is already placed (version %d)", of, len(s.roots[of])).With("root", string(of)).With("path", filepath.Join(s.dir, string(of)))
 	}
 	if len(rootFile) > MaxRootSize {
 		return invalid("trust root has %d bytes, want at most %d", len(rootFile), MaxRootSize)

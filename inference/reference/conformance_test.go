@@ -140,7 +140,7 @@ func TestConformance(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	fmt.Printf("official ONNX cases: %d passed, %d failed, %d refused as unsupported, %d disputed, of %d; of the %d that use only claimed operators and types %d passed\n",
+	fmt.Printf("summary: official ONNX cases: %d passed, %d failed, %d refused as unsupported, %d disputed, of %d; of the %d that use only claimed operators and types %d passed\n",
 		passed, failed, refused, len(disputed), len(cases), claimed, claimedPassed)
 	if claimedPassed*100 < claimed*98 {
 		t.Errorf("%d of %d cases of claimed operators passed, wanted 98 in 100", claimedPassed, claimed)

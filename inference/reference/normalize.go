@@ -208,6 +208,11 @@ func opLayerNormalization(b *builder) (kernel, error) {
 				return nil, unsupported("a scale or bias of shape %d for shape %d from axis %d on", p.shape, v.shape, k)
 			}
 		}
+		done, err := r.scratch(3*size, 8)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
 		full := func(p *value) ([]float64, error) {
 			s, err := stretched(r, p, v.shape[k:])
 			if err != nil {

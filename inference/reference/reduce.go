@@ -411,6 +411,11 @@ func opHardmax(b *builder) (kernel, error) {
 		if err != nil || v.data.len() == 0 {
 			return one(out, err)
 		}
+		done, err := r.scratch(v.data.len()/n, 8)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
 		best := make([]int64, v.data.len()/n)
 		switch d := v.data.(type) {
 		case vec[float32]:
@@ -522,6 +527,11 @@ func opTopK(b *builder) (kernel, error) {
 		if err := r.alive(16 * v.data.len()); err != nil {
 			return nil, err
 		}
+		done, err := r.scratch(v.shape[a], 8)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
 		n, inner := v.shape[a], count(v.shape[a+1:])
 		switch d := v.data.(type) {
 		case vec[float32]:

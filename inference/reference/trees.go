@@ -385,6 +385,9 @@ func opTreeEnsembleRegressor(b *builder) (kernel, error) {
 		y := of[float32](out)
 		return one(out, eachRow(r, f, in[0], n, how, func(i int, s *scores) error {
 			for k := range base {
+				if !s.has[k] {
+					return unsupported("base values of targets no leaf speaks about, which engines read differently")
+				}
 				s.s[k] += base[k]
 			}
 			transform(s.s, post)

@@ -79,7 +79,10 @@ func (w *window) place(in []int, kernel []int) (*placed, error) {
 			return nil, invalid("a window of %d over a dimension of %d", size, d)
 		}
 		p.out[i] = room/s + 1
-		if w.ceil && w.auto == "NOTSET" && room%s != 0 {
+		if w.ceil && room%s != 0 {
+			if w.auto != "NOTSET" {
+				return nil, unsupported("ceil_mode with auto_pad %s, which engines read differently", w.auto)
+			}
 			if p.out[i]*s >= d+p.before[i] {
 				return nil, unsupported("a last window that lies in the padding, where versions of the standard differ")
 			}
@@ -307,6 +310,9 @@ func (w *window) poolShape(x *value) (*placed, []int, error) {
 	p, err := w.place(x.shape[2:], toInts(w.kernel))
 	if err != nil {
 		return nil, nil, err
+	}
+	if w.auto != "NOTSET" && w.auto != "VALID" && slices.Max(p.dilation) > 1 {
+		return nil, nil, unsupported("a pool with dilations and auto_pad %s, which engines read differently", w.auto)
 	}
 	return p, slices.Concat(x.shape[:2], p.out), nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"sluice/bundle"
 	"sluice/internal/fault"
@@ -105,6 +106,18 @@ func (l *Ledger) Done(event string) []Mark {
 			out = append(out, m)
 		}
 	}
+	return out
+}
+
+// Below lists the paths that begin with a prefix and that the logs last made something, sorted.
+func (l *Ledger) Below(prefix string) []string {
+	var out []string
+	for p, becomes := range l.paths {
+		if strings.HasPrefix(p, prefix) && becomes != Absent {
+			out = append(out, p)
+		}
+	}
+	slices.Sort(out)
 	return out
 }
 

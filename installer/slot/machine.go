@@ -35,7 +35,11 @@ func (d *Dir) MachinePublicKey() (bundle.PublicKey, error) {
 	if err != nil {
 		return bundle.PublicKey{}, err
 	}
-	return bundle.ParsePublicKey(raw)
+	key, err := bundle.ParsePublicKey(raw)
+	if err != nil {
+		return bundle.PublicKey{}, fault.New(fault.MachineOther, "the machine's public key %q is not the one that was made here: %w", pubFile, err).With("path", pubFile)
+	}
+	return key, nil
 }
 
 // EnsureMachineKey makes the machine's log key where there is none and returns it. The caller holds the lock.
@@ -46,6 +50,9 @@ func (d *Dir) EnsureMachineKey(random io.Reader) (ed25519.PrivateKey, error) {
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
+	}
+	if d.Exists(pubFile) { // a new key would not be the one that approvals and logs name
+		return nil, fault.New(fault.MachineOther, "%q is gone, but %q is there: want the key that belongs to it", keyFile, pubFile).With("path", keyFile)
 	}
 	_, priv, err := bundle.GenerateKey(random, "machine", nil)
 	if err != nil {

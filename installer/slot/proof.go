@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"strconv"
+	"strings"
 
 	"sluice/bundle"
 	"sluice/compliance"
@@ -72,6 +73,10 @@ func (d *Dir) VerifyFolder(ctx context.Context, a *verify.Authentic, folder, var
 	if err != nil {
 		return err
 	}
+	if a.Manifest().Variant(variant) == nil { // a description or record edited by hand, not a choice that somebody made
+		return fault.New(fault.InstalledChanged, "folder %q is said to hold variant %q, which its manifest does not list", folder, variant).
+			With("path", d.Abs(folder))
+	}
 	want, err := NewInstalled(a.Manifest(), a.ManifestSHA384(), variant)
 	if err != nil {
 		return err
@@ -135,7 +140,8 @@ type Approvals struct {
 }
 
 // Approvals collects the sign-offs that the log took in for a stage of a version, proves each file by its digest and
-// all of them by the policy. E-SIGNOFF-INVALID for a file that is gone or changed; E-POLICY-NONE without a policy.
+// all of them by the policy. E-SIGNOFF-INVALID for a signature that is gone or changed, E-RECORD-EDITED for the report
+// beside it; E-POLICY-NONE without a policy.
 func (d *Dir) Approvals(l *Ledger, policy *compliance.Policy, stage Stage, r *Record, manifest []byte) (*Approvals, error) {
 	if policy == nil {
 		return nil, fault.New(fault.PolicyNone, "the site has no policy that says who may sign for stage %q", stage).With("stage", string(stage))
@@ -157,6 +163,9 @@ func (d *Dir) Approvals(l *Ledger, policy *compliance.Policy, stage Stage, r *Re
 		out.Envelopes = append(out.Envelopes, raw)
 		out.SignOffs = append(out.SignOffs, SignOff{Stage: stage, Path: m.Path, SHA384: Sum(raw), Person: m.Info[InfoPerson], Role: m.Info[InfoRole]})
 		numbers[Sum(raw)], _ = strconv.Atoi(m.Info[InfoPolicy])
+		if err := d.checkReports(l, m.Path); err != nil {
+			return nil, err
+		}
 	}
 	var err error
 	out.Approval, err = compliance.CheckApprovals(policy, out.Envelopes, compliance.Want{
@@ -167,6 +176,23 @@ func (d *Dir) Approvals(l *Ledger, policy *compliance.Policy, stage Stage, r *Re
 		return nil, err
 	}
 	return out, nil
+}
+
+// EnvelopeSuffix ends the name of what a person signed; the readable reports beside it share the rest of the name.
+const EnvelopeSuffix = ".dsse.json"
+
+// checkReports compares the readable reports of one signature with what the log says they are: people believe them.
+func (d *Dir) checkReports(l *Ledger, envelope string) error {
+	for _, p := range l.Below(strings.TrimSuffix(envelope, EnvelopeSuffix) + ".") {
+		have, err := d.Have(p)
+		if err != nil {
+			return err
+		}
+		if err := l.Check(p, have); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // CheckLadder proves a paper or live record's sign-offs: complete for its stage and every rung below, and exactly those

@@ -35,7 +35,7 @@ func escape(s string, limit int, lines bool) string {
 			b.WriteString(`\n`)
 		case r == '\t':
 			b.WriteString(`\t`)
-		case hidden(r):
+		case Hidden(r):
 			fmt.Fprintf(&b, `\u{%04x}`, r)
 		default:
 			b.WriteRune(r)
@@ -46,8 +46,8 @@ func escape(s string, limit int, lines bool) string {
 	return b.String()
 }
 
-// hidden says whether a character shows nothing by itself: controls (C0, C1), format characters (direction marks, joiners,
+// Hidden says whether a character shows nothing by itself: controls (C0, C1), format characters (direction marks, joiners,
 // tags), line and paragraph separators, private use, surrogates, and the variation selectors.
-func hidden(r rune) bool {
+func Hidden(r rune) bool {
 	return unicode.In(r, unicode.C, unicode.Zl, unicode.Zp, unicode.Variation_Selector)
 }

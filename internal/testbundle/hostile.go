@@ -327,7 +327,8 @@ func disagreeing() []Hostile {
 			if err != nil {
 				return Written{}, err
 			}
-			q.m.Artifacts[1] = artifact(content{q.m.Artifacts[1].Path, weights(149_999)}, bundle.RoleWeights, q.m.Artifacts[1].MediaType)
+			last := &q.m.Artifacts[len(q.m.Artifacts)-1] // one byte less, so that the frames stay as they are
+			*last = artifact(content{last.Path, q.files[len(q.files)-1].data[1:]}, last.Role, last.MediaType)
 			if err := q.seal(); err != nil {
 				return Written{}, err
 			}

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,7 +29,54 @@ func Main(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == inference.Verb {
 		os.Exit(inference.ChildMain(os.Stdin, inference.ResultFile()))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	for _, s := range prepared.sites {
+		_ = os.RemoveAll(s.Dir)
+	}
+	os.Exit(code)
+}
+
+// prepared are installations that tests take copies of.
+var prepared struct {
+	mu    sync.Mutex
+	sites map[string]*Site
+}
+
+// Prepared is a copy of an installation that is made once a process: a site with trust and policy, and what make adds.
+func Prepared(t testing.TB, name string, make func(s *Site)) *Site {
+	t.Helper()
+	prepared.mu.Lock()
+	defer prepared.mu.Unlock()
+	if prepared.sites[name] == nil {
+		dir, err := os.MkdirTemp(memory(), "sluice-test-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := At(t, dir)
+		s.setUp()
+		make(s)
+		if prepared.sites == nil {
+			prepared.sites = map[string]*Site{}
+		}
+		prepared.sites[name] = s
+	}
+	s := *prepared.sites[name]
+	s.T = t
+	return s.Copy()
+}
+
+// Live is a copy of an installation where version 1.0.0 is live.
+func Live(t testing.TB) *Site {
+	t.Helper()
+	return Prepared(t, "live", func(s *Site) { s.GoLive(BundleOptions{}) })
+}
+
+// memory is where files lie in memory, empty where the system has no such place.
+func memory() string {
+	if fi, err := os.Stat("/dev/shm"); err == nil && fi.IsDir() {
+		return "/dev/shm"
+	}
+	return ""
 }
 
 // Family is the model family of every bundle made here.
@@ -62,7 +110,7 @@ func Key(name string) ed25519.PrivateKey {
 // tempDir lies in memory where the system has such a place: tests need no durability.
 func tempDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "sluice-test-")
+	dir, err := os.MkdirTemp(memory(), "sluice-test-")
 	if err != nil {
 		return t.TempDir()
 	}
@@ -108,10 +156,15 @@ func (s *Site) Copy() *Site {
 func New(t testing.TB) *Site {
 	t.Helper()
 	s := Empty(t)
+	s.setUp()
+	return s
+}
+
+func (s *Site) setUp() {
+	s.T.Helper()
 	s.Trust(verify.Oem, s.Vendor)
 	s.Trust(verify.Site, s.Owner)
 	s.SetPolicy(true)
-	return s
 }
 
 // Restart is what a new process has: an Installer that remembers nothing.

@@ -1,0 +1,284 @@
+package onnx
+
+import (
+	"encoding/binary"
+	"math"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"sluice/inference/tensor"
+)
+
+func (r *reader) tensor(f field) (*Tensor, error) {
+	if err := f.want(protowire.BytesType, "tensor"); err != nil {
+		return nil, err
+	}
+	return r.tensorBytes(f.b)
+}
+
+// tensorParts are the fields of a TensorProto that can hold elements.
+type tensorParts struct {
+	raw             []byte
+	hasRaw          bool
+	floats, doubles []byte
+	i32, i64, u64   []uint64
+	strings         []string
+	segment         bool
+	location        int32
+}
+
+func (r *reader) tensorBytes(b []byte) (*Tensor, error) {
+	t := &Tensor{}
+	var p tensorParts
+	err := r.message("tensor", b, func(f field) error {
+		switch f.num {
+		case 1:
+			return f.ints("tensor", &t.Value.Shape)
+		case 2:
+			return f.enum("tensor", (*int32)(&t.Value.DType))
+		case 3:
+			p.segment = true
+		case 4:
+			return f.fixed("tensor", 4, &p.floats)
+		case 5:
+			return f.varints("tensor", &p.i32)
+		case 6:
+			var s []byte
+			if err := f.bytes("tensor", &s); err != nil {
+				return err
+			}
+			p.strings = append(p.strings, string(s))
+			return r.item()
+		case 7:
+			return f.varints("tensor", &p.i64)
+		case 8:
+			return r.text(f, "tensor", &t.Name)
+		case 9:
+			p.hasRaw = true
+			return f.bytes("tensor", &p.raw)
+		case 10:
+			return f.fixed("tensor", 8, &p.doubles)
+		case 11:
+			return f.varints("tensor", &p.u64)
+		case 12:
+			return r.text(f, "doc", &t.Doc)
+		case 13:
+			return r.keyValue(f, &t.External)
+		case 14:
+			return f.enum("tensor", &p.location)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := p.settle(t); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// Raw length that n elements of a type take; 4-bit types share bytes.
+func rawLen(d tensor.DType, n int64) (int64, bool) {
+	switch {
+	case d.Size() > 0:
+		return n * int64(d.Size()), n <= MaxBytes
+	case d >= 17 && d <= 20: // float8 types
+		return n, true
+	case d == 21 || d == 22: // uint4, int4
+		return (n + 1) / 2, true
+	}
+	return 0, false
+}
+
+// settle turns the fields into elements and refuses a tensor whose fields and shape disagree.
+func (p *tensorParts) settle(t *Tensor) error {
+	v := &t.Value
+	if v.Shape == nil {
+		v.Shape = []int64{}
+	}
+	if len(v.Shape) > MaxRank {
+		return invalid("tensor %q has %d dimensions, wanted at most %d", t.Name, len(v.Shape), MaxRank)
+	}
+	n := tensor.Elements(v.Shape)
+	switch {
+	case n < 0:
+		return invalid("tensor %q has shape %d, wanted dimensions that are not negative and can be counted", t.Name, v.Shape)
+	case v.DType <= 0 || v.DType > 22:
+		return invalid("tensor %q has element type %d, wanted one of onnx.proto", t.Name, int32(v.DType))
+	case p.segment:
+		return invalid("tensor %q comes in segments, which nobody supports", t.Name)
+	case p.location == 1:
+		if len(t.External) == 0 || p.hasRaw || p.typed() > 0 {
+			return invalid("tensor %q lies outside the file and must name its place and hold nothing itself", t.Name)
+		}
+		return nil
+	case p.location != 0:
+		return invalid("tensor %q has data location %d, wanted 0 or 1", t.Name, p.location)
+	case len(t.External) > 0:
+		return invalid("tensor %q names a place outside the file without lying there", t.Name)
+	}
+	if v.DType == tensor.String {
+		if p.hasRaw || int64(len(p.strings)) != n || p.typed() != 1 && n > 0 {
+			return invalid("tensor %q of shape %d holds %d strings, wanted %d and nothing else", t.Name, v.Shape, len(p.strings), n)
+		}
+		v.Strings = p.strings
+		return nil
+	}
+	want, ok := rawLen(v.DType, n)
+	if !ok {
+		return invalid("tensor %q of shape %d is too large", t.Name, v.Shape)
+	}
+	if p.hasRaw && p.typed() > 0 || p.typed() > 1 {
+		return invalid("tensor %q holds its elements more than once", t.Name)
+	}
+	v.Raw = p.raw
+	if !p.hasRaw {
+		v.Raw = p.little(v.DType)
+	}
+	if int64(len(v.Raw)) != want {
+		return invalid("tensor %q of type %s and shape %d holds %d bytes, wanted %d", t.Name, v.DType, v.Shape, len(v.Raw), want)
+	}
+	if v.DType == tensor.Bool {
+		for _, b := range v.Raw {
+			if b > 1 {
+				return invalid("tensor %q holds a bool of %d, wanted 0 or 1", t.Name, b)
+			}
+		}
+	}
+	return nil
+}
+
+// typed counts the typed fields that hold elements.
+func (p *tensorParts) typed() (n int) {
+	for _, l := range []int{len(p.floats), len(p.doubles), len(p.i32), len(p.i64), len(p.u64), len(p.strings)} {
+		if l > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// little gives the elements of the typed field that onnx.proto assigns to d, little-endian.
+func (p *tensorParts) little(d tensor.DType) []byte {
+	switch d {
+	case tensor.Float32, tensor.Complex64:
+		return p.floats
+	case tensor.Float64, tensor.Complex128:
+		return p.doubles
+	case tensor.Int64:
+		return pack(p.i64, 8)
+	case tensor.Uint64:
+		return pack(p.u64, 8)
+	case tensor.Uint32:
+		return pack(p.u64, 4)
+	case tensor.Int32:
+		return pack(p.i32, 4)
+	case tensor.Uint16, tensor.Int16, tensor.Float16, tensor.BFloat16:
+		return pack(p.i32, 2)
+	case tensor.Uint8, tensor.Int8, tensor.Bool:
+		return pack(p.i32, 1)
+	}
+	return pack(p.i32, 1) // float8 one to a number, 4-bit types two
+}
+
+func pack(u []uint64, width int) []byte {
+	out := make([]byte, 0, len(u)*width)
+	for _, v := range u {
+		for i := range width {
+			out = append(out, byte(v>>(8*i)))
+		}
+	}
+	return out
+}
+
+// ParseTensor reads a TensorProto file, such as an input or output of a golden case, and its name.
+// Tensors that lie in another file are refused.
+func ParseTensor(pb []byte) (*tensor.Tensor, string, error) {
+	if int64(len(pb)) > MaxBytes {
+		return nil, "", invalid("the tensor file has %d bytes, wanted at most %d", len(pb), int64(MaxBytes))
+	}
+	t, err := (&reader{}).tensorBytes(pb)
+	if err != nil {
+		return nil, "", err
+	}
+	if t.External != nil {
+		return nil, "", invalid("tensor %q lies outside its file", t.Name)
+	}
+	if t.Value.DType.Size() == 0 && t.Value.DType != tensor.String {
+		return nil, "", invalid("tensor %q has element type %d, wanted 1 to 16", t.Name, int32(t.Value.DType))
+	}
+	return &t.Value, t.Name, nil
+}
+
+// ParseSequence reads a SequenceProto file of maps, such as the output of a classifier's ZipMap, and its name.
+func ParseSequence(pb []byte) ([]tensor.Map, string, error) {
+	if int64(len(pb)) > MaxBytes {
+		return nil, "", invalid("the sequence file has %d bytes, wanted at most %d", len(pb), int64(MaxBytes))
+	}
+	r := &reader{}
+	name := ""
+	maps := []tensor.Map{}
+	err := r.message("sequence", pb, func(f field) error {
+		switch f.num {
+		case 1:
+			return r.text(f, "sequence", &name)
+		case 3, 4, 5, 7:
+			return invalid("sequence %q holds something else than maps", name)
+		case 6:
+			m, err := r.mapping(f)
+			if err != nil {
+				return err
+			}
+			maps = append(maps, m)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return maps, name, nil
+}
+
+func (r *reader) mapping(f field) (tensor.Map, error) {
+	var m tensor.Map
+	var key int32
+	err := r.sub(f, "map", func(f field) error {
+		switch f.num {
+		case 2:
+			return f.enum("map", &key)
+		case 3:
+			return f.ints("map", &m.IntKeys)
+		case 4:
+			return r.texts(f, "map", &m.StringKeys)
+		case 5:
+			return r.sub(f, "map", func(f field) error {
+				if f.num != 3 {
+					return nil
+				}
+				t, err := r.tensor(f)
+				if err != nil {
+					return err
+				}
+				if t.Value.DType != tensor.Float32 || t.External != nil {
+					return invalid("a map holds values of type %s, wanted float32", t.Value.DType)
+				}
+				for b := t.Value.Raw; len(b) > 0; b = b[4:] {
+					m.Values = append(m.Values, math.Float32frombits(binary.LittleEndian.Uint32(b)))
+				}
+				return nil
+			})
+		}
+		return nil
+	})
+	keys := len(m.IntKeys) + len(m.StringKeys)
+	switch {
+	case err != nil:
+		return tensor.Map{}, err
+	case keys != len(m.Values) || len(m.IntKeys) > 0 && len(m.StringKeys) > 0:
+		return tensor.Map{}, invalid("a map holds %d keys and %d values", keys, len(m.Values))
+	case len(m.IntKeys) > 0 && tensor.DType(key) != tensor.Int64, len(m.StringKeys) > 0 && tensor.DType(key) != tensor.String:
+		return tensor.Map{}, invalid("a map's keys are not of its key type %d", key)
+	}
+	return m, nil
+}
