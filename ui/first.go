@@ -37,16 +37,17 @@ type trust struct {
 	typed *widgets.Entry // the last two groups
 	who   *widgets.Entry // who compares, for the log
 
-	folder error // why the installation's folder cannot be used
-	asked  bool  // folder is known
-	found  []string
-	stop   func()
-	read   *task
-	at     string // the path that raw is of
-	raw    []byte
-	info   verify.RootInfo
-	wrong  *problem // why the file is no list
-	placed *task
+	folder  error // why the installation's folder cannot be used
+	asked   bool  // folder is known
+	compare bool  // the second half: the fingerprint
+	found   []string
+	stop    func()
+	read    *task
+	at      string // the path that raw is of
+	raw     []byte
+	info    verify.RootInfo
+	wrong   *problem // why the file is no list
+	placed  *task
 }
 
 // newTrust asks for the first list of a vendor or site; next is called when it was placed.
@@ -164,7 +165,7 @@ func (s *trust) look() {
 		return
 	}
 	s.read.stop()
-	s.at, s.raw, s.wrong = at, nil, nil
+	s.at, s.raw, s.wrong, s.compare = at, nil, nil, false
 	if at == "" {
 		s.again()
 		return
@@ -243,7 +244,8 @@ func (s *trust) place() {
 		return s.w.in.TrustInit(ctx, s.of, raw, fingerprint, by)
 	}, nil, func(err error) {
 		if err != nil {
-			s.w.show(newRefusal(s.w, 0, err, func() { s.typed.SetText(""); s.w.show(s) }))
+			s.typed.SetText("")
+			s.w.show(newRefusal(s.w, 0, err, func() { s.w.show(s) }))
 			return
 		}
 		s.next()
@@ -254,11 +256,20 @@ func (s *trust) place() {
 func (s *trust) page() page {
 	w := s.w
 	key := "first." + string(s.of) + "."
+	if s.compare && s.raw != nil {
+		return page{title: w.t("first.compare"), lead: w.t("first.compare.how"), content: s.compareCard(), focus: s.typed,
+			back: func() { s.compare = false; w.show(s) }, hint: w.t("first.hint"), primary: &action{label: w.t("first.place"), do: s.place, off: !s.ready()}}
+	}
 	p := page{title: w.t(key + "title"), lead: w.t(key + "lead"), focus: s.file,
-		primary: &action{label: w.t("first.place"), do: s.place, off: !s.ready()}}
+		primary: &action{label: w.t("first.next"), off: s.raw == nil || s.folder != nil, do: func() {
+			if s.raw != nil && s.folder == nil {
+				s.compare = true
+				w.show(s)
+			}
+		}}}
 	var cards []fyne.CanvasObject
 	if s.of == verify.Oem {
-		p.extra = []action{{label: w.t("first.demo"), do: w.startDemo}}
+		p.extra = []action{{label: w.t("first.demo"), do: func() { w.show(newStart(w)) }}}
 		cards = append(cards, s.folderCard())
 	} else {
 		p.extra = []action{{label: w.t("first.later"), do: w.home}}
@@ -268,14 +279,10 @@ func (s *trust) page() page {
 	case s.wrong != nil:
 		cards = append(cards, s.wrong.panel())
 	case s.raw != nil:
-		cards = append(cards, s.compareCard())
-		p.focus = s.typed
-		p.hint = w.t("first.hint")
-	}
-	p.content = widgets.Column(style.Gap, cards...)
-	if s.folder != nil {
+		cards = append(cards, s.aboutCard())
 		p.focus = nil
 	}
+	p.content = widgets.Column(style.Gap, cards...)
 	return p
 }
 
@@ -302,8 +309,8 @@ func (s *trust) folderCard() fyne.CanvasObject {
 	})
 	objs := []fyne.CanvasObject{
 		text(style.Heading, w.t("first.folder")),
-		widgets.Ends(12, text(style.Mono, printable.Line(w.root, 300)), widgets.Wrapping(12, state, change)),
-		text(style.SmallDim, w.t("first.folder.note")),
+		widgets.Ends(12, text(style.Mono, printable.Line(w.root, 300)), state),
+		widgets.Ends(12, text(style.SmallDim, w.t("first.folder.note")), change),
 	}
 	if s.folder != nil {
 		objs = append(objs, newProblem(w, s.folder, w.redraw).panel())
@@ -325,6 +332,20 @@ func (s *trust) fileCard(key string) fyne.CanvasObject {
 	return widgets.NewCard(widgets.Column(10, objs...))
 }
 
+// aboutCard says what the list says of itself.
+func (s *trust) aboutCard() fyne.CanvasObject {
+	w := s.w
+	expires := w.day(s.info.Expires)
+	if s.info.Expires.Before(w.c.Now()) {
+		expires = w.t("first.expired", "day", expires)
+	}
+	return widgets.NewCard(widgets.NewKeyValues(
+		widgets.KV(w.t("first.of"), w.t("first."+string(s.of)+".name")),
+		widgets.KV(w.t("first.keys"), w.n("first.signers", s.signers(), "need", s.info.TargetsThreshold)),
+		widgets.KV(w.t("first.expires"), expires),
+	))
+}
+
 // compareCard shows the fingerprint in groups of four, without the last two.
 func (s *trust) compareCard() fyne.CanvasObject {
 	w := s.w
@@ -332,26 +353,14 @@ func (s *trust) compareCard() fyne.CanvasObject {
 	for range hiddenGroups {
 		groups = append(groups, "····")
 	}
-	var lines []fyne.CanvasObject
+	lines := []fyne.CanvasObject{text(style.SmallStrong, w.t("first.fingerprint"))}
 	for row := range slices.Chunk(groups, 4) {
-		lines = append(lines, widgets.NewLine(style.MonoStrong, strings.Join(row, "  ")))
+		lines = append(lines, text(style.MonoStrong, strings.Join(row, "  ")))
 	}
-	expires := w.day(s.info.Expires)
-	if s.info.Expires.Before(w.c.Now()) {
-		expires = w.t("first.expired", "day", expires)
-	}
-	about := widgets.NewKeyValues(
-		widgets.KeyValue{Key: w.t("first.of"), Value: text(style.Body, w.t("first."+string(s.of)+".name"))},
-		widgets.KeyValue{Key: w.t("first.keys"), Value: text(style.Body, w.n("first.signers", s.signers(), "need", s.info.TargetsThreshold))},
-		widgets.KeyValue{Key: w.t("first.expires"), Value: text(style.Body, expires)},
-	)
-	return widgets.NewCard(widgets.Column(12,
-		text(style.Heading, w.t("first.compare")), about,
-		text(style.Body, w.t("first.compare.how")),
-		widgets.Row(24, []float32{5, 6}, widgets.Column(4, lines...), widgets.Column(10,
+	return widgets.NewCard(widgets.Column(16, widgets.NewKeyValues(widgets.KeyValue{Key: w.t("first.path"), Value: text(style.Mono, printable.Line(s.at, 300))}),
+		widgets.Row(24, []float32{1, 1}, widgets.Column(8, lines...), widgets.Column(12,
 			field(w.t("first.typed"), s.typed, w.t("first.typed.note")),
-			field(w.t("first.who"), s.who, w.t("first.who.note")))),
-	))
+			field(w.t("first.who"), s.who, w.t("first.who.note"))))))
 }
 
 // signers counts the keys that may sign bundles or the policy.

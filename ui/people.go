@@ -175,7 +175,7 @@ func (s *people) table() fyne.CanvasObject {
 	w := s.w
 	t := widgets.NewTable(
 		widgets.TableColumn{Title: w.t("people.person"), Share: 4}, widgets.TableColumn{Title: w.t("people.role"), Share: 3},
-		widgets.TableColumn{Title: w.t("people.key"), Share: 4}, widgets.TableColumn{Title: w.t("people.since"), Share: 3}, widgets.TableColumn{Title: w.t("people.state")})
+		widgets.TableColumn{Title: w.t("people.key")}, widgets.TableColumn{Title: w.t("people.since"), Share: 4}, widgets.TableColumn{Title: w.t("people.state")})
 	var rows []widgets.TableRow
 	for _, p := range s.policy.People {
 		active := s.policy.Active(&p)
@@ -184,11 +184,11 @@ func (s *people) table() fyne.CanvasObject {
 			state = widgets.Column(4, widgets.NewBadge(widgets.Neutral, w.t("people.retired")))
 		}
 		if active {
-			state.Add(widgets.LinkButton(w.t("people.retire"), func() { w.aside(newRetire(w, p, s.load)) }))
+			state.Add(widgets.Wrapping(0, widgets.LinkButton(w.t("people.retire"), func() { w.aside(newRetire(w, p, s.load)) })))
 		}
 		rows = append(rows, widgets.TableRow{Cells: []fyne.CanvasObject{
 			widgets.Column(0, text(style.BodyStrong, printable.Line(p.Name, 200)), text(style.SmallDim, p.ID)),
-			widgets.Cell(w.roles(p.Roles)), text(style.Mono, fingerprint(p.PublicKey)), s.since(p), state,
+			widgets.Cell(w.roles(p.Roles)), text(style.Mono, twoLines(fingerprint(p.PublicKey))), s.since(p), state,
 		}})
 	}
 	t.SetRows(rows)
@@ -221,6 +221,13 @@ func fingerprint(pem string) string {
 		return "?"
 	}
 	return k.Fingerprint()
+}
+
+// twoLines breaks a fingerprint in its middle, so that columns of a table stay narrow.
+func twoLines(fingerprint string) string {
+	g := strings.Fields(fingerprint)
+	half := (len(g) + 1) / 2
+	return strings.Join(g[:half], " ") + "\n" + strings.Join(g[half:], " ")
 }
 
 // signing are the entries for the key that signs the policy.
