@@ -26,6 +26,7 @@ type install struct {
 	open reopen
 	next func(*installer.Fitted, *installer.Candidate)
 	back func() // to the list of bundles
+	free func() // called when the medium is not needed any more
 
 	task      *task
 	copied    copying
@@ -48,7 +49,7 @@ type installView struct {
 }
 
 func newInstall(w *Window, fit *installer.Fitted, open reopen, back func(), next func(*installer.Fitted, *installer.Candidate)) *install {
-	return &install{w: w, fit: fit, open: open, back: back, next: next, copied: newCopying(fit.Manifest(), fit.Variant())}
+	return &install{w: w, fit: fit, open: open, back: back, next: next, free: func() {}, copied: newCopying(fit.Manifest(), fit.Variant())}
 }
 
 func (s *install) shown() {
@@ -93,6 +94,7 @@ func (s *install) start(again bool) {
 		case err == nil:
 			s.fit, s.candidate, s.reused = fit, c, reused
 			s.copied.finish()
+			s.free()
 			s.w.refreshStatus()
 		case code == fault.Cancelled, code == fault.MediumRemoved:
 			s.stopped = err

@@ -82,7 +82,9 @@ func (j *journey) hardware(auth *installer.Authentic, back func()) {
 
 // install copies and activates; back leads to the list of bundles.
 func (j *journey) install(fit *installer.Fitted) {
-	j.w.show(newInstall(j.w, fit, j.reopen, j.source, j.smoke))
+	s := newInstall(j.w, fit, j.reopen, j.source, j.smoke)
+	s.free = j.close
+	j.w.show(s)
 }
 
 // reopen opens the chosen bundle once more, in the background: after an interruption, or for another variant. It believes
@@ -103,6 +105,10 @@ func (j *journey) reopen(ctx context.Context, variant string) (*installer.Fitted
 		_ = src.Close()
 		return nil, err
 	}
+	j.w.tasks.post(func() {
+		j.close()
+		j.src = src
+	})
 	return fit, nil
 }
 

@@ -110,7 +110,7 @@ func (p *problem) panel() fyne.CanvasObject {
 		p.open = !p.open
 		p.redraw()
 	}
-	objs := []fyne.CanvasObject{card, widgets.Wrapping(6, widgets.NewIcon(sign, style.Accent, 11), fold)}
+	objs := []fyne.CanvasObject{card, widgets.Wrapping(6, widgets.NewIcon(sign, style.Accent, 13), fold)}
 	if p.open {
 		objs = append(objs, widgets.NewCard(text(style.Mono, p.details())))
 	}

@@ -182,6 +182,9 @@ func (s *source) page() page {
 		place := m.name(w)
 		if s.own != nil && m.drive.Mount == s.own.drive.Mount {
 			place = printable.Line(m.drive.Mount, 200)
+			if m.drive.Mount == w.demoStick() {
+				place = w.t("demo.stick")
+			}
 		}
 		switch {
 		case !m.searched:
