@@ -257,7 +257,7 @@ func (s *logPage) table(all []entry) fyne.CanvasObject {
 	t.SetRows(rows)
 	objs := []fyne.CanvasObject{t}
 	if len(all) > s.shownN {
-		objs = append(objs, widgets.LinkButton(w.n("log.more", len(all)-s.shownN), func() { s.shownN *= 4; w.redraw() }))
+		objs = append(objs, widgets.Wrapping(0, widgets.LinkButton(w.n("log.more", len(all)-s.shownN), func() { s.shownN *= 4; w.redraw() })))
 	}
 	return widgets.NewCard(widgets.Column(12, objs...))
 }
@@ -286,7 +286,7 @@ func (s *logPage) row(e entry) widgets.TableRow {
 	})
 	row := widgets.TableRow{Cells: []fyne.CanvasObject{
 		text(style.Body, when),
-		widgets.Column(0, open, text(style.SmallDim, w.t("log.entry", "log", w.t("log.short."+string(e.log)), "n", e.line.Number))),
+		widgets.Column(0, widgets.Wrapping(0, open), text(style.SmallDim, w.t("log.entry", "log", w.t("log.short."+string(e.log)), "n", e.line.Number))),
 		text(style.Body, printable.Line(x.Actor, 100)), s.result(x),
 	}}
 	if s.open == id {

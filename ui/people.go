@@ -173,9 +173,13 @@ func (s *people) missing() []string {
 
 func (s *people) table() fyne.CanvasObject {
 	w := s.w
-	t := widgets.NewTable(
-		widgets.TableColumn{Title: w.t("people.person"), Share: 4}, widgets.TableColumn{Title: w.t("people.role"), Share: 3},
-		widgets.TableColumn{Title: w.t("people.key")}, widgets.TableColumn{Title: w.t("people.since"), Share: 4}, widgets.TableColumn{Title: w.t("people.state")})
+	columns := []widgets.TableColumn{{Title: w.t("people.person"), Share: 4}, {Title: w.t("people.role"), Share: 3}, {Title: w.t("people.key")},
+		{Title: w.t("people.since"), Share: 4}, {Title: w.t("people.state")}}
+	wide := w.look.scale < 1.2 // else the key gets a line of its own
+	if !wide {
+		columns = slices.Delete(columns, 2, 3)
+	}
+	t := widgets.NewTable(columns...)
 	var rows []widgets.TableRow
 	for _, p := range s.policy.People {
 		active := s.policy.Active(&p)
@@ -186,10 +190,15 @@ func (s *people) table() fyne.CanvasObject {
 		if active {
 			state.Add(widgets.Wrapping(0, widgets.LinkButton(w.t("people.retire"), func() { w.aside(newRetire(w, p, s.load)) })))
 		}
-		rows = append(rows, widgets.TableRow{Cells: []fyne.CanvasObject{
+		row := widgets.TableRow{Cells: []fyne.CanvasObject{
 			widgets.Column(0, text(style.BodyStrong, printable.Line(p.Name, 200)), text(style.SmallDim, p.ID)),
 			widgets.Cell(w.roles(p.Roles)), text(style.Mono, twoLines(fingerprint(p.PublicKey))), s.since(p), state,
-		}})
+		}}
+		if !wide {
+			row.Cells = slices.Delete(row.Cells, 2, 3)
+			row.Below = text(style.Mono, fingerprint(p.PublicKey))
+		}
+		rows = append(rows, row)
 	}
 	t.SetRows(rows)
 	return t
