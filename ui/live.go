@@ -29,7 +29,7 @@ type live struct {
 	logs     []installer.LogState
 	logErr   error
 	report   string // path of the latest record of the live stage, empty before one
-	approved bool   // everybody signed, and it is not on
+	approved string // the version that everybody signed for and that is not on; empty: none
 	problem  *problem
 	bots     bool   // off or rolled back just now: running bots have not confirmed
 	doing    string // key of what runs now
@@ -72,9 +72,14 @@ func (s *live) load() {
 		if _, n.report, err = in.Report(ctx, slot.Live); err != nil && fault.CodeOf(err) != fault.NotSignedOff {
 			n.report = "" // what is wrong with it, the steps below say
 		}
-		if r := n.records[slot.Live]; r == nil || !r.Enabled || !r.Same(n.records[slot.Paper]) {
-			_, err := in.Reapprove(ctx, slot.Live)
-			n.approved = err == nil
+		status, err := in.Status()
+		if err != nil {
+			return err
+		}
+		if r := n.records[slot.Live]; r == nil || !r.Enabled || slices.Equal(status.Next, []string{"live", "enable"}) {
+			if a, err := in.Reapprove(ctx, slot.Live); err == nil {
+				n.approved = a.Version()
+			}
 		}
 		return nil
 	}, nil, func(err error) {
@@ -117,7 +122,7 @@ func (s *live) perform(doing string, work func(ctx context.Context) error, then 
 // enable asks first: it is deliberate.
 func (s *live) enable() {
 	w, in := s.w, s.w.in
-	version := s.waiting()
+	version := s.approved
 	w.ask(question{title: w.t("live.enable.title", "version", version), text: w.t("live.enable.text"), yes: w.t("live.enable.yes"), no: w.t("live.enable.no"),
 		do: func() {
 			s.perform("live.enabling", func(ctx context.Context) error {
@@ -129,18 +134,6 @@ func (s *live) enable() {
 				return err
 			}, func() { s.bots = false })
 		}})
-}
-
-// waiting is the version that would be switched on.
-func (s *live) waiting() string {
-	live, paper := s.records[slot.Live], s.records[slot.Paper]
-	if paper != nil && !(live != nil && live.Rollback != nil && live.Previous.Same(paper)) {
-		return paper.Version
-	}
-	if live != nil {
-		return live.Version
-	}
-	return ""
 }
 
 // disable is one press and needs no key.
@@ -165,6 +158,7 @@ func (s *live) rollBack() {
 		return
 	}
 	in, b, read := s.w.in, s.back, s.back.key.read()
+	b.key.forget()
 	s.perform("live.rolling", func(ctx context.Context) error {
 		key, err := read()
 		if err != nil {
@@ -172,10 +166,7 @@ func (s *live) rollBack() {
 		}
 		_, err = in.Rollback(ctx, installer.RollbackOptions{Operator: b.person, Key: key, Reason: strings.TrimSpace(b.reason)})
 		return err
-	}, func() {
-		b.key.forget()
-		s.back, s.bots = nil, true
-	})
+	}, func() { s.back, s.bots = nil, true })
 }
 
 // people are those who may sign a rollback.
@@ -248,21 +239,24 @@ func (s *live) page() page {
 	on := r != nil && r.Enabled
 	p.primary = &action{label: w.t("button.done"), do: w.home, off: s.doing != ""}
 	switch {
+	case s.approved != "":
+		p.title, p.lead = w.t("live.ready", "version", s.approved), w.t("live.ready.lead")
+		if on {
+			p.lead = w.t("live.ready.lead.update", "version", r.Version)
+		}
 	case on:
 		p.title, p.done = w.t("live.on", "version", r.Version), stepLive
 		p.lead = w.t("live.on.lead")
 		if s.previous() != "" {
 			p.lead += " " + w.t("live.on.back", "version", s.previous())
 		}
-	case s.approved:
-		p.title, p.lead = w.t("live.ready", "version", s.waiting()), w.t("live.ready.lead")
 	case r != nil:
 		p.title, p.lead = w.t("live.off"), w.t("live.off.lead")
 	default:
 		p.title, p.lead = w.t("live.none"), w.t("live.none.lead")
 	}
-	if s.approved {
-		p.primary = &action{label: w.t("live.enable", "version", s.waiting()), do: s.enable, off: s.doing != ""}
+	if s.approved != "" {
+		p.primary = &action{label: w.t("live.enable", "version", s.approved), do: s.enable, off: s.doing != ""}
 		p.cancel, p.words = w.home, map[string]string{"cancel": w.t("live.later")}
 	}
 	if s.previous() != "" {
@@ -283,7 +277,7 @@ func (s *live) page() page {
 func (s *live) facts() fyne.CanvasObject {
 	w := s.w
 	r := s.records[slot.Live]
-	if r == nil || !r.Enabled && s.approved {
+	if r == nil || s.approved != "" {
 		for _, stage := range []slot.Stage{slot.Demo, slot.Paper} {
 			if x := s.records[stage]; x != nil {
 				r = x
@@ -299,7 +293,7 @@ func (s *live) facts() fyne.CanvasObject {
 	kv = append(kv, widgets.KeyValue{Key: w.t("live.log"), Value: s.logState()})
 	if s.report != "" {
 		name := strings.TrimSuffix(filepath.Base(s.report), filepath.Ext(s.report)) + ".txt"
-		kv = append(kv, widgets.KeyValue{Key: w.t("live.document"), Value: widgets.LinkButton(name, s.showReport)})
+		kv = append(kv, widgets.KeyValue{Key: w.t("live.document"), Value: widgets.Wrapping(0, widgets.LinkButton(name, s.showReport))})
 	}
 	if reason := s.reason(); reason != "" {
 		kv = append(kv, widgets.KV(w.t("live.reason"), reason))

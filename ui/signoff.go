@@ -118,12 +118,15 @@ func (s *signOff) load() {
 	})
 }
 
-// candidates are the people who may still sign here.
+// candidates are the people who may still sign here: those who fill a missing role, or anybody where only the meaning of
+// a signature is missing.
 func (s *signOff) candidates() []compliance.Person {
+	missing := s.signed.MissingRoles
 	var out []compliance.Person
 	for _, p := range s.policy.People {
 		done := slices.ContainsFunc(s.signed.Signed, func(x compliance.Signed) bool { return x.Person == p.ID })
-		if s.policy.Active(&p) && !done && s.roleOf(p) != "" {
+		fills := len(missing) == 0 || slices.ContainsFunc(p.Roles, func(r string) bool { return slices.Contains(missing, r) })
+		if s.policy.Active(&p) && !done && fills && s.roleOf(p) != "" {
 			out = append(out, p)
 		}
 	}
@@ -223,6 +226,7 @@ func (s *signOff) sign() {
 	}
 	in, t, read := s.w.in, s.tested, s.key.read()
 	s.signing, s.failed = true, nil
+	s.key.forget()
 	var done *installer.SignOffResult
 	s.task = s.w.run(func(ctx context.Context) (err error) {
 		if o.Key, err = read(); err != nil {
@@ -232,7 +236,6 @@ func (s *signOff) sign() {
 		return err
 	}, nil, func(err error) {
 		s.signing = false
-		s.key.forget()
 		if !s.w.showing(s) {
 			return
 		}

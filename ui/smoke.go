@@ -342,14 +342,11 @@ func (w *Window) percent(v float64) string { return w.significant(v*100) + "\u00
 
 // significant writes a number of usual size with at most three significant digits.
 func (w *Window) significant(v float64) string {
-	switch {
-	case v == 0:
+	if v == 0 {
 		return "0"
-	case v < 0.001:
-		return "<\u00a0" + w.number(0.001, 3)
 	}
-	digits := 2 - int(math.Floor(math.Log10(v)))
-	s := w.number(v, min(max(digits, 0), 3))
+	digits := 2 - int(math.Floor(math.Log10(v)+1e-9))
+	s := w.number(v, min(max(digits, 0), 6))
 	if strings.ContainsAny(s, ".,") {
 		s = strings.TrimRight(strings.TrimRight(s, "0"), ".,")
 	}

@@ -1,6 +1,8 @@
 package widgets
 
 import (
+	"slices"
+
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/driver/desktop"
@@ -74,7 +76,7 @@ func (s *Segments) Cursor() desktop.Cursor {
 }
 
 // FocusGained is Fyne's.
-func (s *Segments) FocusGained() { s.focused = true; s.Refresh() }
+func (s *Segments) FocusGained() { s.focused = true; s.Refresh(); reveal(s) }
 
 // FocusLost is Fyne's.
 func (s *Segments) FocusLost() { s.focused = false; s.Refresh() }
@@ -204,3 +206,6 @@ func (r *segmentsRenderer) Refresh() {
 	r.Layout(r.s.Size())
 	canvas.Refresh(r.s)
 }
+
+// Find is the index of a word, -1 for none.
+func (s *Segments) Find(word string) int { return slices.Index(s.words, word) }
