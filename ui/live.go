@@ -239,6 +239,8 @@ func (s *live) page() page {
 	on := r != nil && r.Enabled
 	p.primary = &action{label: w.t("button.done"), do: w.home, off: s.doing != ""}
 	switch {
+	case s.approved != "" && r != nil && !on && r.Version == s.approved:
+		p.title, p.lead = w.t("live.off"), w.t("live.off.lead")+" "+w.t("live.off.again")
 	case s.approved != "":
 		p.title, p.lead = w.t("live.ready", "version", s.approved), w.t("live.ready.lead")
 		if on {
@@ -268,7 +270,11 @@ func (s *live) page() page {
 	if s.doing != "" {
 		p.hint = w.t(s.doing)
 	}
-	objs = append(objs, widgets.NewCard(widgets.NewLadder(w.rungs(s.records)...)), widgets.NewCard(s.facts()))
+	rungs := w.rungs(s.records)
+	if s.approved != "" && (r == nil || r.Version != s.approved) {
+		rungs[2] = w.nextLive(r, s.approved)
+	}
+	objs = append(objs, widgets.NewCard(widgets.NewLadder(rungs...)), widgets.NewCard(s.facts()))
 	p.content = widgets.Column(style.Gap, objs...)
 	return p
 }
@@ -363,6 +369,7 @@ func (s *live) rollbackPage() page {
 	} else {
 		form = append(form, widgets.Column(8, text(style.BodyStrong, w.t("signoff.who")), widgets.NewSegments(names, chosen, func(i int) {
 			b.person = people[i].ID
+			b.key.file = w.demoKey(b.person)
 			b.key.forget()
 			w.redraw()
 		})))
@@ -403,6 +410,15 @@ func (w *Window) rungs(records map[slot.Stage]*slot.Record) []widgets.Rung {
 			out[i].State = widgets.RungWaiting
 			break
 		}
+	}
+	return out
+}
+
+// nextLive is the highest rung while another version waits for it than the one that may stand there.
+func (w *Window) nextLive(live *slot.Record, version string) widgets.Rung {
+	out := widgets.Rung{State: widgets.RungWaiting, Name: "Live", Lines: []string{w.t("ladder.waits", "version", version)}}
+	if live != nil && live.Enabled {
+		out.Lines = append(out.Lines, w.t("ladder.works", "version", live.Version))
 	}
 	return out
 }

@@ -113,6 +113,7 @@ func (s *signOff) load() {
 		s.tested, s.list, s.signed, s.policy, s.records = t, list, signed, policy, records
 		if people := s.candidates(); len(people) == 1 {
 			s.person = people[0].ID
+			s.key.file = s.w.demoKey(s.person)
 		}
 		s.w.redraw()
 	})
@@ -362,7 +363,7 @@ func (s *signOff) who() fyne.CanvasObject {
 		}
 		s.person, s.failed = people[i].ID, nil
 		s.answers = map[string]compliance.Answer{} // answers are one person's word
-		s.key.file = ""
+		s.key.file = w.demoKey(s.person)
 		s.key.forget()
 		w.redraw()
 	})
@@ -613,8 +614,8 @@ func (s *signOff) end() page {
 	objs := []fyne.CanvasObject{widgets.NewEdgeCard(state, facts)}
 	if !r.Refused {
 		rungs := w.rungs(s.records)
-		rungs[1] = widgets.Rung{State: widgets.RungReached, Name: "Paper", Lines: []string{w.t("time.now"), s.by}}
-		rungs[2].State = widgets.RungWaiting
+		rungs[1] = widgets.Rung{State: widgets.RungReached, Name: "Paper", Lines: []string{m.Version + ", " + w.t("time.now"), s.by}}
+		rungs[2] = w.nextLive(s.records[slot.Live], m.Version)
 		objs = append([]fyne.CanvasObject{widgets.NewCard(widgets.NewLadder(rungs...))}, objs...)
 	}
 	p.content = widgets.Column(style.Gap, objs...)

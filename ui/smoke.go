@@ -235,9 +235,15 @@ func (s *smoke) attempts() fyne.CanvasObject {
 	var rows []widgets.TableRow
 	for _, a := range s.failed {
 		why := newProblem(w, a.err, nil)
+		spans := []widgets.Span{{Text: why.headline() + " ", Face: style.Body}, {Text: string(why.code), Face: style.Mono}}
+		detail := fault.DetailOf(a.err)
+		if name, _ := detail["case"].(string); name != "" {
+			model, _ := detail["model"].(string)
+			spans = append(spans, widgets.Span{Text: "\n" + w.t("smoke.failed.case", "case", printable.Line(name, 64), "model", printable.Line(lastPart(model), 64)), Face: style.BodyDim})
+		}
 		rows = append(rows, widgets.TableRow{Cells: []fyne.CanvasObject{
 			text(style.BodyStrong, printable.Line(a.variant, 64)), widgets.NewBadge(widgets.Wrong, w.t("smoke.bad")),
-			widgets.NewSpans(widgets.Span{Text: why.headline() + " ", Face: style.Body}, widgets.Span{Text: string(why.code), Face: style.Mono}),
+			widgets.NewSpans(spans...),
 		}})
 	}
 	if s.tested != nil {
@@ -272,7 +278,7 @@ func (s *smoke) results() fyne.CanvasObject {
 	if len(s.failed) > 0 {
 		objs = append(objs, widgets.NewCard(s.attempts()))
 	}
-	t := widgets.NewTable(widgets.TableColumn{Title: w.t("smoke.case"), Share: 3}, widgets.TableColumn{Title: w.t("smoke.model"), Share: 3},
+	t := widgets.NewTable(widgets.TableColumn{Title: w.t("smoke.case"), Share: 1},
 		widgets.TableColumn{Title: w.t("smoke.worst"), Trailing: true}, widgets.TableColumn{Title: w.t("smoke.allowed"), Trailing: true},
 		widgets.TableColumn{Title: w.t("smoke.latency"), Trailing: true}, widgets.TableColumn{Title: w.t("smoke.result")})
 	var rows []widgets.TableRow
@@ -282,7 +288,8 @@ func (s *smoke) results() fyne.CanvasObject {
 			state, word = widgets.Wrong, w.t("smoke.bad")
 		}
 		rows = append(rows, widgets.TableRow{Cells: []fyne.CanvasObject{
-			widgets.Cell(printable.Line(c.Name, 64)), text(style.BodyDim, printable.Line(lastPart(c.Model), 64)), widgets.Number(w.tiny(c.WorstAbs)),
+			widgets.NewSpans(widgets.Span{Text: printable.Line(c.Name, 64), Face: style.Body}, widgets.Span{Text: "  " + printable.Line(lastPart(c.Model), 64), Face: style.SmallDim}),
+			widgets.Number(w.tiny(c.WorstAbs)),
 			widgets.Number(w.allowed(m, s.variant, c)), widgets.Number(w.ms(c.LatencyMS)), widgets.NewBadge(state, word)}})
 	}
 	t.SetRows(rows)

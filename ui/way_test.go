@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"crypto/ed25519"
 	"encoding/pem"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"sluice/assets"
+	"sluice/bundle"
 	"sluice/compliance"
 	"sluice/gate"
 	"sluice/installer"
@@ -187,6 +189,7 @@ func TestWay(t *testing.T) {
 	b.tap("Wyłącz live")
 	b.settle("live off", func() bool { r := l.records[slot.Live]; return r != nil && !r.Enabled && l.doing == "" })
 	b.sees("Zatrzymaj bota ręcznie", "wyłączony")
+	b.sees("Tryb live jest wyłączony", "podpisy są nadal ważne")
 	b.everywhere("live-off")
 	if _, err := gate.Check(t.Context(), site.Root(), gate.Options{Stage: slot.Live, Require: true}); err == nil {
 		t.Error("the gate is open after live was switched off")
@@ -222,8 +225,7 @@ func TestWayEnglish(t *testing.T) {
 func TestFailedVariant(t *testing.T) {
 	site := testroot.New(t)
 	b := siteBench(t, site, assets.Polish)
-	bundle := site.Bundle(testroot.BundleOptions{Wrong: []string{"first"}})
-	b.begin(bundle)
+	b.begin(site.Bundle(testroot.BundleOptions{Wrong: []string{"first"}}))
 	b.tap("Instaluj")
 	b.reach("install.done", "variant", "first")
 	b.sees("potrzebny tylko wtedy")
@@ -242,7 +244,51 @@ func TestFailedVariant(t *testing.T) {
 	sm := b.current.(*smoke)
 	b.settle("the end", func() bool { return sm.problem != nil })
 	b.sees("first", "second", "nie zdał", string(fault.SmokeFailed), "działają nadal")
+	b.sees("przypadek one, plik first.onnx")
 	b.everywhere("smoke-failed")
+}
+
+// TestDemoBundle takes the shipped demo model through the same screens: many cases, companions, two models.
+func TestDemoBundle(t *testing.T) {
+	site := testroot.New(t)
+	src := t.TempDir()
+	if err := os.CopyFS(src, assets.Demo()); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := assets.DemoSpec("1.1.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := bundle.ParseSpec(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	built, err := bundle.Build(t.Context(), spec, bundle.BuildOptions{SpecDir: src, Keys: []ed25519.PrivateKey{site.Vendor}, Out: t.TempDir(), Now: time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC), Builder: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := siteBench(t, site, assets.Polish)
+	b.begin(built.Files[0])
+	b.tap("Instaluj")
+	in := b.current.(*install)
+	b.settle("the copy", func() bool { return in.candidate != nil })
+	b.shot("demo-install")
+	b.key(fyne.KeyReturn)
+	sm := b.current.(*smoke)
+	b.settle("the test", func() bool { return sm.tested != nil })
+	b.everywhere("demo-smoke")
+	b.key(fyne.KeyReturn)
+	s := b.current.(*signOff)
+	b.settle("the checklist", func() bool { return s.list != nil })
+	b.pick("Anna Nowak (operator)")
+	for i := range s.asked {
+		if st := s.picture.Status(i); !st.Disabled() && !st.Open {
+			st.Tapped(nil)
+		}
+	}
+	b.everywhere("demo-signoff")
+	b.shell.scrollBy(2)
+	b.shot("demo-signoff-evidence")
 }
 
 // TestInstallStops: Stop keeps what was verified, a pulled medium says so calmly, and both go on.
@@ -253,9 +299,9 @@ func TestInstallStops(t *testing.T) {
 	if err != nil || len(entries) != 1 {
 		t.Fatal(err, entries)
 	}
-	bundle := filepath.Join(dir, entries[0].Name())
+	file := filepath.Join(dir, entries[0].Name())
 	b := siteBench(t, site, assets.Polish)
-	b.begin(bundle)
+	b.begin(file)
 	b.tap("Instaluj")
 	in := b.current.(*install)
 	b.key(fyne.KeyEscape)
@@ -267,13 +313,13 @@ func TestInstallStops(t *testing.T) {
 	b.everywhere("install-stopped")
 
 	// The stick is gone while the person thinks: a refusal that can be tried again.
-	if err := os.Rename(bundle, bundle+".away"); err != nil {
+	if err := os.Rename(file, file+".away"); err != nil {
 		t.Fatal(err)
 	}
 	b.key(fyne.KeyReturn)
 	b.settle("the refusal", func() bool { _, ok := b.current.(*refusal); return ok })
 	b.everywhere("install-source-missing")
-	if err := os.Rename(bundle+".away", bundle); err != nil {
+	if err := os.Rename(file+".away", file); err != nil {
 		t.Fatal(err)
 	}
 	b.tap("Spróbuj ponownie")

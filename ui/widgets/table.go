@@ -107,6 +107,12 @@ func (t *Table) share(from int, width float32) (out []float32, ok bool) {
 		out[i] = min(out[i], width*2/5)
 		room -= out[i]
 	}
+	if room < 0 { // not even the columns without a share fit: all of them give way
+		for i := range out {
+			out[i] = max(out[i]+room*out[i]/(width-room), 16)
+		}
+		room = 0
+	}
 	if words > room {
 		for i, c := range columns {
 			if c.Share > 0 {
