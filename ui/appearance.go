@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 
 	"fyne.io/fyne/v2"
 
@@ -10,52 +11,42 @@ import (
 	"sluice/ui/widgets/style"
 )
 
-// appearance is what "Aa" opens: language, size of text, colours.
-func (w *Window) appearance() {
+// appearance is what "Aa" opens: language, size of text, colours, motion. Each choice shows at once.
+func (w *Window) appearance() { w.appearanceAt(0) }
+
+// appearanceAt gives the keyboard to one of the choices.
+func (w *Window) appearanceAt(at int) {
 	var shut func()
-	var first fyne.Focusable
-	pick := func(chosen bool, label string, do func()) fyne.CanvasObject {
-		b := widgets.SecondaryButton(label, func() {
-			shut()
-			do()
-			w.appearance()
+	var rows []fyne.CanvasObject
+	var choices []*widgets.Segments
+	group := func(key string, words []string, chosen int, do func(i int)) {
+		n := len(choices)
+		s := widgets.NewSegments(words, chosen, func(i int) {
+			shut() // everything is drawn anew, this too
+			do(i)
+			w.appearanceAt(n)
 		})
-		if chosen {
-			b = widgets.PrimaryButton(label, func() { shut() })
-			if first == nil {
-				first = b
-			}
-		}
-		return b
+		choices = append(choices, s)
+		rows = append(rows, widgets.Column(6, text(style.Head, w.t(key)), s))
 	}
-	var langs, sizes, themes []fyne.CanvasObject
-	for _, l := range []assets.Lang{assets.Polish, assets.English} {
-		langs = append(langs, pick(w.lang == l, l.Text("ui.lang.name"), func() { w.setLang(l) }))
-	}
+	langs := []assets.Lang{assets.Polish, assets.English}
+	group("look.lang", []string{assets.Polish.Text("ui.lang.name"), assets.English.Text("ui.lang.name")}, slices.Index(langs, w.lang), func(i int) { w.setLang(langs[i]) })
+	var sizes []string
 	for _, s := range scales {
-		sizes = append(sizes, pick(w.look.scale == s, fmt.Sprintf("%.0f\u00a0%%", s*100), func() { w.setLook(look{w.look.variant, s}) }))
+		sizes = append(sizes, fmt.Sprintf("%.0f\u00a0%%", s*100))
 	}
-	for _, v := range append([]style.Variant{""}, style.Variants()...) {
-		name := string(v)
-		if v == "" {
-			name = "system"
-		}
-		themes = append(themes, pick(w.look.variant == v, w.t("look."+name), func() { w.setLook(look{v, w.look.scale}) }))
+	group("look.size", sizes, slices.Index(scales, w.look.scale), func(i int) { w.setLook(look{w.look.variant, scales[i]}) })
+	variants := append([]style.Variant{""}, style.Variants()...)
+	group("look.theme", []string{w.t("look.system"), w.t("look.light"), w.t("look.dark"), w.t("look.contrast")}, slices.Index(variants, w.look.variant),
+		func(i int) { w.setLook(look{variants[i], w.look.scale}) })
+	motion := 0
+	if w.still {
+		motion = 1
 	}
-	group := func(key string, objs []fyne.CanvasObject) fyne.CanvasObject {
-		return widgets.Column(6, text(style.Head, w.t(key)), widgets.Wrapping(8, objs...))
-	}
-	still := w.still
-	motion := []fyne.CanvasObject{
-		pick(!still, w.t("look.motion.full"), func() { w.setStill(false) }), pick(still, w.t("look.motion.still"), func() { w.setStill(true) }),
-	}
+	group("look.motion", []string{w.t("look.motion.full"), w.t("look.motion.still")}, motion, func(i int) { w.setStill(i == 1) })
 	done := widgets.SecondaryButton(w.t("button.close"), func() { shut() })
-	content := widgets.Column(16, text(style.Heading, w.t("look.title")), group("look.lang", langs), group("look.size", sizes),
-		group("look.theme", themes), group("look.motion", motion), done)
-	if first == nil {
-		first = done
-	}
-	if s := w.overlay(content, first); s != nil {
+	content := widgets.Column(16, text(style.Heading, w.t("look.title")), widgets.Column(16, rows...), widgets.Wrapping(8, done))
+	if s := w.overlay(content, choices[at]); s != nil {
 		shut = s
 	}
 }

@@ -3,7 +3,6 @@ package ui
 import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
-	"fyne.io/fyne/v2/container"
 
 	"sluice/ui/widgets"
 	"sluice/ui/widgets/style"
@@ -44,8 +43,8 @@ func (w *Window) overlay(content fyne.CanvasObject, focus fyne.Focusable) (shut 
 		return nil
 	}
 	shade := canvas.NewRectangle(shadow)
-	top := fyne.NewContainerWithLayout(&middle{}, shade, widgets.NewScroll(widgets.Inset(4, 4, 4, 4, widgets.NewCard(content))))
-	wrapped := container.NewStack(top)
+	scroll := widgets.NewScroll(widgets.Inset(4, 4, 4, 4, widgets.NewCard(content)))
+	wrapped := widgets.NewGround(fyne.NewContainerWithLayout(&middle{}, shade, scroll), scroll.Reveal)
 	c.Overlays().Add(wrapped)
 	wrapped.Resize(c.Size())
 	if focus != nil {

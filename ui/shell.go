@@ -23,7 +23,9 @@ type shell struct {
 	page    page            // what is shown
 	scroll  *widgets.Scroll
 	primary *widgets.Button
-	buttons []*widgets.Button
+	keyed   []keyed        // buttons of rail and footer
+	of      screen         // whose page is shown
+	quiet   bool           // focus moves without anybody looking
 	paint   *canvas.Raster // tells of the first frame
 	painted sync.Once
 }
@@ -52,12 +54,13 @@ const (
 )
 
 // draw builds everything from a page, keeps the scroll position, and gives the keyboard to where the page wants it.
-func (s *shell) draw(p page) {
+func (s *shell) draw(of screen, p page) {
 	offset := float32(0)
-	if s.scroll != nil && s.page.title == p.title {
-		offset = s.scroll.Inner.Offset.Y
+	var keyboard *held
+	if s.scroll != nil && s.of == of {
+		offset, keyboard = s.scroll.Inner.Offset.Y, s.hold()
 	}
-	s.page = p
+	s.of, s.page, s.keyed = of, p, nil
 	back := canvas.NewRectangle(style.Get(style.Background))
 	s.scroll = widgets.NewScroll(widgets.Inset(style.Margin, 32, style.Margin, 24, s.body()))
 	s.root.Objects = []fyne.CanvasObject{fyne.NewContainerWithLayout(&frame{scale: s.w.look.scale}, back, s.scroll, s.rail(), s.footer(), s.paint)}
@@ -65,13 +68,20 @@ func (s *shell) draw(p page) {
 	if offset > 0 {
 		s.scroll.Inner.ScrollToOffset(fyne.NewPos(0, offset))
 	}
-	s.focus()
+	s.focus(keyboard)
 }
 
-func (s *shell) focus() {
+// focus gives the keyboard back to what had it, or to what the page wants.
+func (s *shell) focus(keyboard *held) {
 	c := s.w.win.Canvas()
 	if c.Overlays().Top() != nil {
 		return
+	}
+	if keyboard != nil {
+		if f := keyboard.find(s.order()); f != nil {
+			c.Focus(f)
+			return
+		}
 	}
 	switch {
 	case s.page.focus != nil:
@@ -118,11 +128,7 @@ func (s *shell) rail() fyne.CanvasObject {
 }
 
 func (s *shell) small(label, keys string, do func()) fyne.CanvasObject {
-	b := widgets.SmallLink(label, do)
-	if s.w.keys {
-		b.SetShortcut(keys)
-	}
-	return b
+	return s.key(widgets.SmallLink(label, do), keys)
 }
 
 // machine is the card "on this machine": what is live now, and in which mode.
@@ -174,18 +180,13 @@ func (w *Window) mode() (slot.Stage, bool) {
 func (s *shell) footer() fyne.CanvasObject {
 	w, p := s.w, s.page
 	var left []fyne.CanvasObject
-	s.buttons = nil
 	add := func(label, keys string, do func(), danger, off bool) {
 		b := widgets.SecondaryButton(label, do)
 		if danger {
 			b = widgets.DangerButton(label, do)
 		}
 		b.SetEnabled(!off)
-		if w.keys {
-			b.SetShortcut(keys)
-		}
-		s.buttons = append(s.buttons, b)
-		left = append(left, b)
+		left = append(left, s.key(b, keys))
 	}
 	word := func(name string) string {
 		if own, ok := p.words[name]; ok {
@@ -212,10 +213,7 @@ func (s *shell) footer() fyne.CanvasObject {
 	if p.primary != nil {
 		s.primary = widgets.PrimaryButton(p.primary.label, p.primary.do)
 		s.primary.SetEnabled(!p.primary.off)
-		if w.keys {
-			s.primary.SetShortcut("Enter")
-		}
-		right = s.primary
+		right = s.key(s.primary, "Ctrl+Enter")
 	}
 	return fyne.NewContainerWithLayout(&footLayout{}, back, line, widgets.Wrapping(12, left...), right)
 }
@@ -238,6 +236,13 @@ func (s *shell) scrollBy(part float32) {
 	in := s.scroll.Inner
 	most := max(in.Content.MinSize().Height-in.Size().Height, 0)
 	in.ScrollToOffset(fyne.NewPos(0, min(max(in.Offset.Y+part*in.Size().Height, 0), most)))
+}
+
+// relayout places everything again, after something in rail or footer changed its size.
+func (s *shell) relayout() {
+	if len(s.root.Objects) > 0 {
+		s.root.Objects[0].Refresh()
+	}
 }
 
 // reflow measures the page again, after a screen changed words that are already shown.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/driver/desktop"
 
 	"sluice/assets"
 	"sluice/hwprobe"
@@ -81,7 +80,7 @@ func New(c Config) *Window {
 	w.win.SetMaster()
 	w.win.SetCloseIntercept(w.close)
 	w.shell = newShell(w)
-	w.win.SetContent(w.shell.root)
+	w.win.SetContent(widgets.NewGround(w.shell.root, w.shell.reveal))
 	w.bindKeys()
 	w.use(c.Root, false)
 	return w
@@ -169,7 +168,7 @@ func (w *Window) closeAside() {
 // redraw shows the current screen again from its state.
 func (w *Window) redraw() {
 	if w.current != nil {
-		w.shell.draw(w.current.page())
+		w.shell.draw(w.current, w.current.page())
 	}
 }
 
@@ -215,60 +214,6 @@ func (w *Window) restoreLook() {
 		w.lang = l
 	}
 	w.still = p.Bool("still")
-}
-
-// bindKeys makes the keyboard work wherever the focus is.
-func (w *Window) bindKeys() {
-	c := w.win.Canvas()
-	c.SetOnTypedKey(func(e *fyne.KeyEvent) {
-		switch e.Name {
-		case fyne.KeyEscape:
-			w.escape()
-		case fyne.KeyReturn, fyne.KeyEnter:
-			w.shell.press()
-		case fyne.KeyF1:
-			w.help()
-		case fyne.KeyPageDown:
-			w.shell.scrollBy(0.9)
-		case fyne.KeyPageUp:
-			w.shell.scrollBy(-0.9)
-		case fyne.KeyDown:
-			w.shell.scrollBy(0.1)
-		case fyne.KeyUp:
-			w.shell.scrollBy(-0.1)
-		}
-	})
-	bind := func(key fyne.KeyName, mod fyne.KeyModifier, f func()) {
-		c.AddShortcut(&desktop.CustomShortcut{KeyName: key, Modifier: mod}, func(fyne.Shortcut) { f() })
-	}
-	bind(fyne.KeyReturn, fyne.KeyModifierControl, func() { w.shell.press() })
-	bind(fyne.KeyLeft, fyne.KeyModifierAlt, func() {
-		if back := w.shell.page.back; back != nil {
-			back()
-		}
-	})
-	bind(fyne.KeyL, fyne.KeyModifierControl, w.log)
-	bind(fyne.KeyP, fyne.KeyModifierControl, w.appearance)
-	bind(fyne.KeyE, fyne.KeyModifierControl, w.otherLang)
-	bind(fyne.KeyEqual, fyne.KeyModifierControl, func() { w.zoom(1) })
-	bind(fyne.KeyPlus, fyne.KeyModifierControl, func() { w.zoom(1) })
-	bind(fyne.KeyMinus, fyne.KeyModifierControl, func() { w.zoom(-1) })
-}
-
-// escape closes what is on top, or cancels.
-func (w *Window) escape() {
-	if top := w.win.Canvas().Overlays().Top(); top != nil {
-		w.win.Canvas().Overlays().Remove(top)
-		return
-	}
-	switch p := w.shell.page; {
-	case p.cancel != nil:
-		p.cancel()
-	case p.back != nil:
-		p.back()
-	case p.escape != nil:
-		p.escape()
-	}
 }
 
 // scales are the text sizes.

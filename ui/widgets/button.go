@@ -102,7 +102,7 @@ func (b *Button) Tapped(*fyne.PointEvent) {
 }
 
 // FocusGained is Fyne's.
-func (b *Button) FocusGained() { b.focused = true; b.Refresh() }
+func (b *Button) FocusGained() { b.focused = true; b.Refresh(); reveal(b) }
 
 // FocusLost is Fyne's.
 func (b *Button) FocusLost() { b.focused = false; b.Refresh() }

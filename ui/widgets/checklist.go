@@ -290,7 +290,7 @@ func (b *BadgeButton) Tapped(*fyne.PointEvent) {
 }
 
 // FocusGained is Fyne's.
-func (b *BadgeButton) FocusGained() { b.focused = true; b.Refresh() }
+func (b *BadgeButton) FocusGained() { b.focused = true; b.Refresh(); reveal(b) }
 
 // FocusLost is Fyne's.
 func (b *BadgeButton) FocusLost() { b.focused = false; b.Refresh() }

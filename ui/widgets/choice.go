@@ -103,7 +103,7 @@ func (r *ChoiceRow) confirm() {
 }
 
 // FocusGained is Fyne's.
-func (r *ChoiceRow) FocusGained() { r.focused = true; r.Refresh() }
+func (r *ChoiceRow) FocusGained() { r.focused = true; r.Refresh(); reveal(r) }
 
 // FocusLost is Fyne's.
 func (r *ChoiceRow) FocusLost() { r.focused = false; r.Refresh() }

@@ -225,3 +225,9 @@ func (e *Entry) TypedKey(k *fyne.KeyEvent) {
 func (s *Scroll) Needs(width float32) float32 {
 	return HeightFor(s.Inner.Content.(*fyne.Container).Objects[0], width)
 }
+
+// FocusGained is Fyne's.
+func (e *Entry) FocusGained() {
+	e.Entry.FocusGained()
+	reveal(e)
+}
