@@ -90,7 +90,7 @@ func (s *trust) shown() {
 	s.leave()
 	s.probe()
 	s.stop = s.w.watch(lookForDrives, func(ctx context.Context) func() {
-		found := lists(ctx, removable(s.w.c.Drives(ctx)))
+		found := lists(ctx, s.of, removable(s.w.c.Drives(ctx)))
 		return func() {
 			if !slices.Equal(found, s.found) {
 				s.found = found
@@ -114,8 +114,8 @@ func (s *trust) again() {
 	}
 }
 
-// lists finds files on drives that are named like a list of keys.
-func lists(ctx context.Context, drives []hwprobe.Drive) []string {
+// lists finds the lists of a vendor or site on drives, by name and by what they say of themselves.
+func lists(ctx context.Context, of verify.Root, drives []hwprobe.Drive) []string {
 	var out []string
 	for _, d := range drives {
 		entries := 0
@@ -132,7 +132,14 @@ func lists(ctx context.Context, drives []hwprobe.Drive) []string {
 			if rel, rerr := filepath.Rel(d.Mount, path); e.IsDir() && (rerr != nil || strings.Count(rel, string(filepath.Separator)) >= maxDepth) {
 				return fs.SkipDir
 			}
-			if e.Type().IsRegular() && strings.HasSuffix(e.Name(), ".root.json") {
+			if !e.Type().IsRegular() || !strings.HasSuffix(e.Name(), ".root.json") {
+				return nil
+			}
+			raw, err := readFile(path, verify.MaxRootSize)
+			if err != nil {
+				return nil // it can still be named, and is complained of then
+			}
+			if info, err := verify.DescribeRoot(raw); err == nil && (info.Of == "" || info.Of == of) {
 				out = append(out, path)
 			}
 			return nil

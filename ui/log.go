@@ -33,8 +33,9 @@ type logPage struct {
 	refusals bool      // only refusals
 	find     *widgets.Entry
 	shownN   int // how many entries, the newest first
-	open     string
+	open     map[string]bool // by entry
 	task     *task
+	list     *fyne.Container // holds the table
 }
 
 // entriesAtOnce is how many entries are drawn before "show more".
@@ -45,8 +46,8 @@ func (w *Window) log() {
 	if _, ok := w.current.(*logPage); ok {
 		return
 	}
-	s := &logPage{w: w, find: widgets.NewEntry(), shownN: entriesAtOnce}
-	s.find.OnChanged = func(string) { s.shownN = entriesAtOnce; w.redraw() }
+	s := &logPage{w: w, find: widgets.NewEntry(), shownN: entriesAtOnce, open: map[string]bool{}}
+	s.find.OnChanged = func(string) { s.shownN = entriesAtOnce; s.refill() }
 	w.aside(s)
 }
 
@@ -108,13 +109,15 @@ func (s *logPage) page() page {
 	p.primary = &action{label: w.t("log.export"), do: s.export, off: s.count() == 0}
 	p.extra = []action{{label: w.t("log.again"), do: s.load}}
 	cards := []fyne.CanvasObject{s.chain()}
-	switch all := s.entries(); {
+	s.list = nil
+	switch {
 	case s.readErr != nil:
 		cards = append(cards, newProblem(w, s.readErr, w.redraw).panel())
 	case s.count() == 0:
 		cards = append(cards, widgets.NewCard(widgets.Column(6, text(style.Heading, w.t("log.empty")), text(style.BodyDim, w.t("log.empty.help")))))
 	default:
-		cards = append(cards, s.filter(), s.table(all))
+		s.list = widgets.Column(0, s.table(s.entries()))
+		cards = append(cards, s.filter(), s.list)
 	}
 	p.content = widgets.Column(style.Gap, cards...)
 	return p
@@ -154,24 +157,37 @@ func short(digest string) string {
 	return digest[:4] + " " + digest[4:8] + " … " + digest[len(digest)-8:len(digest)-4] + " " + digest[len(digest)-4:]
 }
 
+// filter chooses one log or the refusals of all, and looks for words.
 func (s *logPage) filter() fyne.CanvasObject {
 	w := s.w
-	var picks []fyne.CanvasObject
-	pick := func(label string, on bool, do func()) {
-		do2 := func() { s.shownN = entriesAtOnce; do(); w.redraw() }
-		b := widgets.SecondaryButton(label, do2)
-		if on {
-			b = widgets.PrimaryButton(label, do2)
+	words, chosen := []string{w.t("log.all")}, 0
+	for i, l := range audit.All() {
+		words = append(words, w.t("log.short."+string(l)))
+		if s.log == l {
+			chosen = i + 1
 		}
-		picks = append(picks, b)
 	}
-	pick(w.t("log.all"), s.log == "", func() { s.log = "" })
-	for _, l := range audit.All() {
-		pick(w.t("log.short."+string(l)), s.log == l, func() { s.log = l })
+	words = append(words, w.t("log.refusals"))
+	if s.refusals {
+		chosen = len(words) - 1
 	}
-	label := w.t("log.refusals")
-	pick(label, s.refusals, func() { s.refusals = !s.refusals })
-	return widgets.Column(8, widgets.Wrapping(8, picks...), s.find)
+	pick := widgets.NewSegments(words, chosen, func(i int) {
+		s.log, s.refusals, s.shownN = "", i == len(words)-1, entriesAtOnce
+		if i > 0 && !s.refusals {
+			s.log = audit.All()[i-1]
+		}
+		s.refill()
+	})
+	return widgets.Column(10, pick, s.find)
+}
+
+// refill shows the entries that fit now; the rest of the page stays, and the keyboard where it is.
+func (s *logPage) refill() {
+	if s.list == nil || !s.w.showing(s) {
+		return
+	}
+	s.list.Objects = []fyne.CanvasObject{s.table(s.entries())}
+	s.w.reflow()
 }
 
 // entry is a line of one of the logs.
@@ -257,7 +273,7 @@ func (s *logPage) table(all []entry) fyne.CanvasObject {
 	t.SetRows(rows)
 	objs := []fyne.CanvasObject{t}
 	if len(all) > s.shownN {
-		objs = append(objs, widgets.Wrapping(0, widgets.LinkButton(w.n("log.more", len(all)-s.shownN), func() { s.shownN *= 4; w.redraw() })))
+		objs = append(objs, widgets.Wrapping(0, widgets.LinkButton(w.n("log.more", len(all)-s.shownN), func() { s.shownN *= 4; s.refill() })))
 	}
 	return widgets.NewCard(widgets.Column(12, objs...))
 }
@@ -276,23 +292,28 @@ func (s *logPage) row(e entry) widgets.TableRow {
 	if x.Count > 0 {
 		what = w.n("log.repeated", x.Count)
 	}
-	id := e.id()
+	id, below := e.id(), widgets.Column(0)
+	below.Hide()
+	unfold := func() {
+		below.Objects = []fyne.CanvasObject{s.details(e)}
+		below.Show()
+	}
+	if s.open[id] {
+		unfold()
+	}
 	open := widgets.LinkButton(what, func() {
-		if s.open == id {
-			id = ""
+		if s.open[id] = !s.open[id]; s.open[id] {
+			unfold()
+		} else {
+			below.Hide()
 		}
-		s.open = id
-		w.redraw()
+		w.reflow()
 	})
-	row := widgets.TableRow{Cells: []fyne.CanvasObject{
+	return widgets.TableRow{Below: below, Cells: []fyne.CanvasObject{
 		text(style.Body, when),
 		widgets.Column(0, widgets.Wrapping(0, open), text(style.SmallDim, w.t("log.entry", "log", w.t("log.short."+string(e.log)), "n", e.line.Number))),
 		text(style.Body, printable.Line(x.Actor, 100)), s.result(x),
 	}}
-	if s.open == id {
-		row.Below = s.details(e)
-	}
-	return row
 }
 
 // result is the outcome by word and shape.
