@@ -72,6 +72,7 @@ func New(c Config) *Window {
 	w := &Window{c: c, lang: c.Lang, working: map[*task]bool{}, look: look{scale: 1}}
 	w.tasks.post = onMain
 	w.restoreLook()
+	_ = teach(w.lang)
 	c.App.Settings().SetTheme(w.look)
 	w.win = c.App.NewWindow("Sluice")
 	w.win.SetPadded(false)
@@ -185,6 +186,7 @@ func (w *Window) n(key string, count int, pairs ...any) string {
 // setLang changes the language of everything, at once.
 func (w *Window) setLang(l assets.Lang) {
 	w.lang = l
+	_ = teach(l) // without it Fyne's few words stay in the system's language
 	w.c.App.Preferences().SetString("lang", string(l))
 	w.redraw()
 }
