@@ -26,17 +26,7 @@ func (w *Window) verifyOnly() { (&journey{w: w, only: true}).source() }
 
 // finish goes on where signatures are missing.
 func (w *Window) finish(x installer.Waiting) {
-	var tested *installer.Tested
-	w.show(newBusy(w, stepSignOff, "reopen.busy", "reopen.busy.lead", func(ctx context.Context) (err error) {
-		tested, err = w.in.Reopen(ctx, x.Version)
-		return err
-	}, func(err error) {
-		if err != nil {
-			w.show(newRefusal(w, stepSignOff, err, nil))
-			return
-		}
-		(&journey{w: w}).signOff(tested, x.Stage)
-	}))
+	w.show(newSignOffOf(w, x.Version, x.Stage, func(*installer.Approved) { w.live() }))
 }
 
 func (j *journey) source() {

@@ -23,10 +23,9 @@ import (
 type smoke struct {
 	w    *Window
 	fit  *installer.Fitted
-	cand *installer.Candidate // nil for a repeated test
+	cand *installer.Candidate
 	open reopen
 	next func(*installer.Tested)
-	redo func(ctx context.Context) (*installer.Tested, error) // the repeated test
 
 	task     *task
 	variant  string // at work
@@ -54,13 +53,6 @@ func newSmoke(w *Window, fit *installer.Fitted, c *installer.Candidate, open reo
 	return &smoke{w: w, fit: fit, cand: c, open: open, next: next, variant: fit.Variant()}
 }
 
-// newSmokeAgain repeats the golden cases of an installed version; empty: the one that was tested last.
-func newSmokeAgain(w *Window, version, variant string, next func(*installer.Tested)) *smoke {
-	return &smoke{w: w, variant: variant, next: next, redo: func(ctx context.Context) (*installer.Tested, error) {
-		return w.in.SmokeAgain(ctx, version, variant)
-	}}
-}
-
 func (s *smoke) shown() {
 	if s.task == nil {
 		s.start()
@@ -74,11 +66,7 @@ func (s *smoke) start() {
 	var t *installer.Tested
 	in := s.w.in
 	s.task = s.w.run(func(ctx context.Context) (err error) {
-		if s.redo != nil {
-			t, err = s.redo(ctx)
-		} else {
-			t, err = in.Smoke(ctx, s.cand)
-		}
+		t, err = in.Smoke(ctx, s.cand)
 		return err
 	}, s.event, func(err error) { s.ended(t, err) })
 }
