@@ -297,7 +297,7 @@ func (s *live) facts() fyne.CanvasObject {
 			widgets.KV(w.t("smoke.engine"), strings.TrimSpace(w.engine(r.Engine.Kind)+" "+printable.Line(r.Engine.Version, 40))+", "+printable.Line(r.Engine.Provider, 40)))
 	}
 	kv = append(kv, widgets.KeyValue{Key: w.t("live.log"), Value: s.logState()})
-	if s.report != "" {
+	if running := s.records[slot.Live]; s.report != "" && (running == nil || r == nil || running.Version == r.Version) { // else it is another version's
 		name := strings.TrimSuffix(filepath.Base(s.report), filepath.Ext(s.report)) + ".txt"
 		kv = append(kv, widgets.KeyValue{Key: w.t("live.document"), Value: widgets.Wrapping(0, widgets.LinkButton(name, s.showReport))})
 	}
