@@ -67,6 +67,10 @@ func (w *Window) bindKeys() {
 // escape closes what is on top, or cancels.
 func (w *Window) escape() {
 	if top := w.win.Canvas().Overlays().Top(); top != nil {
+		if w.onTop != nil {
+			w.onTop()
+			return
+		}
 		w.win.Canvas().Overlays().Remove(top)
 		return
 	}

@@ -92,7 +92,7 @@ func TestSourceSurprises(t *testing.T) {
 	// Pulled out: said in words, nothing to press. Plugged in again: as before.
 	b.plug()
 	b.settle("the pull", func() bool { return s.gone != "" })
-	b.sees("nośnik wyjęto", "Nic nie przepadło")
+	b.sees("wyjęto. Nic nie przepadło")
 	if !b.button("Sprawdź podpis").Disabled() {
 		t.Error("a bundle on a drive that is gone can be chosen")
 	}
@@ -109,7 +109,7 @@ func TestSourceSurprises(t *testing.T) {
 	empty := stick(t)
 	s.look(empty)
 	b.settle("the empty folder", func() bool { return s.own.searched })
-	b.sees("Nie znaleziono pakietów")
+	b.sees("nie znaleziono pakietów")
 
 	// Gone between choice and opening: refused, with a way back.
 	b.plug(dir)

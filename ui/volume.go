@@ -23,9 +23,10 @@ func (w *Window) askVolume() func(ctx context.Context, want bundle.VolumeWanted)
 // wantVolume shows the question. answer is called once at most; the result takes the question away.
 func (w *Window) wantVolume(want bundle.VolumeWanted, answer func(string, error)) (end func()) {
 	choose := widgets.PrimaryButton(w.t("volume.folder"), nil)
-	stop := widgets.SecondaryButton(w.t("volume.stop"), func() {
+	refuse := func() {
 		answer("", fault.New(fault.VolumeMissing, "volume %q was asked for and not given", want.Name).With("missing", want.Name))
-	})
+	}
+	stop := widgets.SecondaryButton(w.t("volume.stop"), refuse)
 	content := widgets.Column(12, text(style.Heading, w.t("volume.title", "n", want.Number, "total", want.Total)),
 		text(style.Body, w.t("volume.text")), text(style.Mono, printable.Line(want.Name, 200)),
 		widgets.Inset(0, 8, 0, 0, widgets.Wrapping(12, stop, choose)))
@@ -33,8 +34,10 @@ func (w *Window) wantVolume(want bundle.VolumeWanted, answer func(string, error)
 		w.win.Canvas().Overlays().Remove(top) // reading waits for this answer: it goes first
 	}
 	shut := w.overlay(content, choose)
+	w.onTop = refuse
 	choose.OnTapped = func() {
 		shut()
+		w.onTop = nil
 		w.chooseFolder(func(path string) { answer(path, nil) })
 	}
 	watching := w.watch(lookForDrives, func(ctx context.Context) func() {
@@ -45,12 +48,13 @@ func (w *Window) wantVolume(want bundle.VolumeWanted, answer func(string, error)
 		}
 		return func() {
 			if w.win.Canvas().Overlays().Top() == nil { // the choice of a folder was cancelled: the question still stands
-				shut = w.overlay(content, choose)
+				shut, w.onTop = w.overlay(content, choose), refuse
 			}
 		}
 	})
 	return func() {
 		watching()
+		w.onTop = nil
 		shut()
 	}
 }

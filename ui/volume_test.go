@@ -65,7 +65,7 @@ func TestVolumesOnTwoMedia(t *testing.T) {
 	b.reach("authenticate.title")
 	b.tap("Sprawdź każdy bajt")
 	b.settle("the question", func() bool { return b.win.Canvas().Overlays().Top() != nil })
-	b.tap("Przerwij")
+	b.key(fyne.KeyEscape)
 	b.settle("the refusal", func() bool { _, ok := b.current.(*refusal); return ok })
 	b.sees("E-VOLUME-MISSING")
 	if _, err := os.Stat(filepath.Join(first, filepath.Base(files[0]))); err != nil {

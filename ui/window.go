@@ -51,6 +51,7 @@ type Window struct {
 	current screen
 	under   []screen // below pages that were opened beside the journey
 	shell   *shell
+	onTop   func() // what Escape does to what lies over the page; nil: takes it away
 	keys    bool   // the keyboard is in use: shortcuts are shown
 	siteKey string // where the key lies that signed the policy last
 }
