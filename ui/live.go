@@ -283,7 +283,7 @@ func (s *live) page() page {
 func (s *live) facts() fyne.CanvasObject {
 	w := s.w
 	r := s.records[slot.Live]
-	if r == nil || s.approved != "" {
+	if r == nil || s.approved != "" && r.Version != s.approved {
 		for _, stage := range []slot.Stage{slot.Demo, slot.Paper} {
 			if x := s.records[stage]; x != nil {
 				r = x

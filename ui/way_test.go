@@ -189,7 +189,7 @@ func TestWay(t *testing.T) {
 	b.tap("Wyłącz live")
 	b.settle("live off", func() bool { r := l.records[slot.Live]; return r != nil && !r.Enabled && l.doing == "" })
 	b.sees("Zatrzymaj bota ręcznie", "wyłączony")
-	b.sees("Tryb live jest wyłączony", "podpisy są nadal ważne")
+	b.sees("test-model 1.4.2", "Tryb live jest wyłączony", "podpisy są nadal ważne")
 	b.everywhere("live-off")
 	if _, err := gate.Check(t.Context(), site.Root(), gate.Options{Stage: slot.Live, Require: true}); err == nil {
 		t.Error("the gate is open after live was switched off")
