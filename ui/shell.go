@@ -136,7 +136,7 @@ func (s *shell) machine() fyne.CanvasObject {
 	w := s.w
 	rows := []fyne.CanvasObject{text(style.SmallStrong, w.t("rail.machine"))}
 	row := func(key string, value fyne.CanvasObject) {
-		rows = append(rows, widgets.Ends(8, text(style.SmallDim, key), value))
+		rows = append(rows, widgets.Pair(8, text(style.SmallDim, key), value))
 	}
 	st := w.status
 	stage, running := w.mode()
@@ -146,9 +146,9 @@ func (s *shell) machine() fyne.CanvasObject {
 	case !running:
 		rows = append(rows, text(style.SmallDim, w.t("rail.nothing")))
 	default:
-		version := text(style.SmallDim, st.Stages[stage].Version)
+		version := text(style.SmallDim, shorten(st.Stages[stage].Version, 16))
 		version.Align = fyne.TextAlignTrailing
-		row(st.ModelFamily, version)
+		row(shorten(st.ModelFamily, 22), version)
 		state := widgets.Info
 		if stage == slot.Live {
 			state = widgets.Good

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sluice/assets"
+	"sluice/internal/printable"
 )
 
 // when is a time as people say it: today with the hour, else the day.
@@ -71,4 +72,13 @@ func (w *Window) number(v float64, digits int) string {
 		s = strings.Replace(s, ".", ",", 1)
 	}
 	return s
+}
+
+// shorten keeps both ends of a name that is longer than n characters, for places with little room.
+func shorten(name string, n int) string {
+	r := []rune(printable.Line(name, 0))
+	if len(r) <= n {
+		return string(r)
+	}
+	return string(r[:n/2]) + "…" + string(r[len(r)-(n-n/2-1):])
 }

@@ -87,10 +87,17 @@ func Ends(gap float32, left, right fyne.CanvasObject) *fyne.Container {
 	return fyne.NewContainerWithLayout(&ends{gap: gap, width: startWidth}, left, right)
 }
 
-type ends struct{ gap, width float32 }
+type ends struct {
+	gap, width float32
+	whole      bool // the second may take more than half
+}
 
 func (e *ends) split(objects []fyne.CanvasObject, width float32) (left float32, right fyne.Size) {
-	right = loose(objects[1], width/2)
+	most := width / 2
+	if e.whole {
+		most = width
+	}
+	right = loose(objects[1], most)
 	return max(width-right.Width-e.gap, 1), right
 }
 
@@ -230,4 +237,40 @@ func (s *Scroll) Needs(width float32) float32 {
 func (e *Entry) FocusGained() {
 	e.Entry.FocusGained()
 	reveal(e)
+}
+
+// Pair puts two objects at both ends of a line or, where they do not fit side by side, the second below the first.
+func Pair(gap float32, left, right fyne.CanvasObject) *fyne.Container {
+	return fyne.NewContainerWithLayout(&pair{ends{gap: gap, width: startWidth, whole: true}}, left, right)
+}
+
+type pair struct{ ends }
+
+func (p *pair) fits(o []fyne.CanvasObject, width float32) bool {
+	return loose(o[0], 1e6).Width+p.gap+loose(o[1], 1e6).Width <= width
+}
+
+func (p *pair) HeightFor(o []fyne.CanvasObject, width float32) float32 {
+	p.width = width
+	if p.fits(o, width) {
+		return p.ends.HeightFor(o, width)
+	}
+	return HeightFor(o[0], width) + loose(o[1], width).Height
+}
+
+func (p *pair) Layout(o []fyne.CanvasObject, size fyne.Size) {
+	if p.fits(o, size.Width) {
+		p.ends.Layout(o, size)
+		return
+	}
+	h := HeightFor(o[0], size.Width)
+	o[0].Move(fyne.NewPos(0, 0))
+	o[0].Resize(fyne.NewSize(size.Width, h))
+	right := loose(o[1], size.Width)
+	o[1].Move(fyne.NewPos(size.Width-right.Width, h))
+	o[1].Resize(right)
+}
+
+func (p *pair) MinSize(o []fyne.CanvasObject) fyne.Size {
+	return fyne.NewSize(max(o[0].MinSize().Width, o[1].MinSize().Width), p.HeightFor(o, p.width))
 }
