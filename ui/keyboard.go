@@ -36,12 +36,7 @@ func (w *Window) bindKeys() {
 		}
 	})
 	if d, ok := c.(desktop.Canvas); ok {
-		d.SetOnKeyDown(func(e *fyne.KeyEvent) {
-			switch e.Name {
-			case fyne.KeyTab, desktop.KeyAltLeft, desktop.KeyAltRight, desktop.KeyControlLeft, desktop.KeyControlRight:
-				w.shell.showKeys()
-			}
-		})
+		d.SetOnKeyDown(w.shell.pressed) // while nothing has the keyboard
 	}
 	bind := func(key fyne.KeyName, mod fyne.KeyModifier, f func()) {
 		c.AddShortcut(&desktop.CustomShortcut{KeyName: key, Modifier: mod}, func(fyne.Shortcut) {
@@ -88,6 +83,14 @@ func (w *Window) escape() {
 type keyed struct {
 	button *widgets.Button
 	keys   string
+}
+
+// pressed notices that the keyboard is in use.
+func (s *shell) pressed(e *fyne.KeyEvent) {
+	switch e.Name {
+	case fyne.KeyTab, desktop.KeyAltLeft, desktop.KeyAltRight, desktop.KeyControlLeft, desktop.KeyControlRight:
+		s.showKeys()
+	}
 }
 
 // showKeys writes the shortcuts into the buttons, from the moment on when the keyboard is in use.

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/driver/desktop"
 
 	"sluice/assets"
 	"sluice/internal/fault"
@@ -45,7 +46,7 @@ func TestTabShowsWhatItReaches(t *testing.T) {
 func TestShortcutsAreShown(t *testing.T) {
 	b := newBench(t, t.TempDir(), assets.Polish)
 	b.show(newStart(b.Window))
-	b.shell.showKeys()
+	b.win.Canvas().Focused().(desktop.Keyable).KeyDown(&fyne.KeyEvent{Name: fyne.KeyTab})
 	for _, c := range []float32{1, 1.5} {
 		b.size(1024, 700, c, style.Light)
 		b.sees("Ctrl+Enter", "Ctrl+L", "F1")

@@ -44,7 +44,7 @@ func (w *Window) overlay(content fyne.CanvasObject, focus fyne.Focusable) (shut 
 	}
 	shade := canvas.NewRectangle(shadow)
 	scroll := widgets.NewScroll(widgets.Inset(4, 4, 4, 4, widgets.NewCard(content)))
-	wrapped := widgets.NewGround(fyne.NewContainerWithLayout(&middle{}, shade, scroll), scroll.Reveal)
+	wrapped := widgets.NewGround(fyne.NewContainerWithLayout(&middle{}, shade, scroll), scroll.Reveal, nil)
 	c.Overlays().Add(wrapped)
 	wrapped.Resize(c.Size())
 	if focus != nil {

@@ -82,7 +82,7 @@ func New(c Config) *Window {
 	w.win.SetMaster()
 	w.win.SetCloseIntercept(w.close)
 	w.shell = newShell(w)
-	w.win.SetContent(widgets.NewGround(w.shell.root, w.shell.reveal))
+	w.win.SetContent(widgets.NewGround(w.shell.root, w.shell.reveal, w.shell.pressed))
 	w.bindKeys()
 	w.use(c.Root, false)
 	return w
