@@ -276,7 +276,7 @@ func (s *trust) page() page {
 		}}}
 	var cards []fyne.CanvasObject
 	if s.of == verify.Oem {
-		p.extra = []action{{label: w.t("first.demo"), do: func() { w.show(newStart(w)) }}}
+		p.extra = []action{{label: w.t("first.demo"), do: w.startDemo}}
 		cards = append(cards, s.folderCard())
 	} else {
 		p.extra = []action{{label: w.t("first.later"), do: w.home}}
