@@ -51,7 +51,7 @@ window_up() {
 	APP_PID=$!
 	WIN=""
 	for _ in $(seq 300); do
-		WIN=$(xdotool search --onlyvisible --name '^Sluice$' 2>/dev/null | tail -n 1) || true
+		WIN=$(xdotool search --onlyvisible --name '^Sluice' 2>/dev/null | tail -n 1) || true
 		if [ -n "$WIN" ] && [ "$(colours "$WIN")" -gt 20 ]; then
 			now=$(date +%s%3N)
 			PAINTED_MS=$((now - began))
@@ -84,6 +84,17 @@ shot() {
 	STEP=$((STEP + 1))
 	mkdir -p "$SHOTS"
 	import -window "$WIN" "$SHOTS/$(printf '%02d' $STEP)-$1.png"
+}
+
+# at TITLE: waits until the page has a title that begins so; pages name themselves in the window's title.
+at() {
+	local name=""
+	for _ in $(seq 120); do
+		name=$(xdotool getwindowname "$WIN" 2>/dev/null) || true
+		case $name in "Sluice · $1"*) sleep 0.3; return ;; esac
+		sleep 0.25
+	done
+	fail "the page is \"$name\", want \"$1\""
 }
 
 # until_shown SECONDS COMMAND…: waits until a command succeeds.

@@ -66,6 +66,9 @@ func (p *problem) headline() string {
 
 // title is a heading by kind of refusal.
 func (p *problem) title() string {
+	if key := "problem.title." + string(p.code); p.w.lang.Has("ui." + key) {
+		return p.w.t(key)
+	}
 	switch code := p.code.Exit(); code {
 	case 3, 4, 5, 6, 7, 8, 9, 130:
 		return p.w.t("problem.title." + strconv.Itoa(code))

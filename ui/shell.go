@@ -61,6 +61,7 @@ func (s *shell) draw(of screen, p page) {
 		offset, keyboard = s.scroll.Inner.Offset.Y, s.hold()
 	}
 	s.of, s.page, s.keyed = of, p, nil
+	s.w.win.SetTitle("Sluice · " + p.title) // task bars and screen readers name the page
 	back := canvas.NewRectangle(style.Get(style.Background))
 	s.scroll = widgets.NewScroll(widgets.Inset(style.Margin, 32, style.Margin, 24, s.body()))
 	s.root.Objects = []fyne.CanvasObject{fyne.NewContainerWithLayout(&frame{scale: s.w.look.scale}, back, s.scroll, s.rail(), s.footer(), s.paint)}
