@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"path/filepath"
+	"slices"
 
 	"fyne.io/fyne/v2"
 
@@ -144,10 +145,8 @@ func (s *authenticate) changes(m *bundle.Manifest) fyne.CanvasObject {
 		stays = w.t("authenticate.stays", "version", w.status.Stages[stage].Version, "stage", string(stage))
 	}
 	will := w.t("authenticate.changes", "version", m.Version)
-	for _, v := range w.status.Versions {
-		if v.Version == m.Version {
-			will = w.t("authenticate.again", "version", m.Version)
-		}
+	if w.status != nil && slices.ContainsFunc(w.status.Versions, func(v installer.VersionInfo) bool { return v.Version == m.Version }) {
+		will = w.t("authenticate.again", "version", m.Version)
 	}
 	if s.only {
 		will = w.t("authenticate.changes.only")

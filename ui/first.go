@@ -21,9 +21,8 @@ import (
 	"sluice/verify"
 )
 
-func init() {
-	firstScreen = func(w *Window) screen { return newTrust(w, verify.Oem, func() { w.afterVendor() }) }
-}
+// firstScreen is the screen for a root that knows no vendor yet.
+func (w *Window) firstScreen() screen { return newTrust(w, verify.Oem, func() { w.afterVendor() }) }
 
 // trust is where a person gives this computer its first list of trusted keys, the supplier's or the site's own. They
 // compare its fingerprint with what came on another way than the list: the last two groups are not shown but typed, so

@@ -63,7 +63,7 @@ func openBench(t *testing.T, c installer.Config, lang assets.Lang) *bench {
 			return append([]hwprobe.Drive(nil), b.drives...)
 		},
 	})
-	b.still = true
+	b.still, b.patience = true, time.Minute
 	b.tasks.post = func(f func()) {
 		b.mu.Lock()
 		defer b.mu.Unlock()

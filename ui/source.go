@@ -40,6 +40,10 @@ func newSource(w *Window, next func(path string, also []string)) *source {
 
 func (s *source) shown() {
 	s.leave()
+	if s.w.demo { // only the demo's own medium: nothing real is touched
+		s.told = true
+		return
+	}
 	s.stop = s.w.watchMedia(s.drives)
 	s.w.win.SetOnDropped(func(_ fyne.Position, uris []fyne.URI) {
 		if len(uris) > 0 {

@@ -79,6 +79,31 @@ func (w *Window) rest() {
 	}
 }
 
+// soon works in the background and waits for it a little. done runs on the main goroutine: at once when the work was
+// quick, else, late, when it is over.
+func (w *Window) soon(patience time.Duration, work func(), done func(late bool)) {
+	over := make(chan struct{})
+	w.tasks.pending.Add(1)
+	go func() {
+		defer w.tasks.pending.Done()
+		work()
+		close(over)
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-over:
+		done(false)
+	case <-timer.C:
+		w.tasks.pending.Add(1)
+		go func() {
+			defer w.tasks.pending.Done()
+			<-over
+			w.tasks.post(func() { done(true) })
+		}()
+	}
+}
+
 // watch calls look every so often in the background, and show with what it found on the main goroutine, until stopped.
 func (w *Window) watch(every time.Duration, look func(ctx context.Context) func()) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())

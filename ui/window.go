@@ -33,17 +33,19 @@ type Config struct {
 
 // Window is the program's one window. All its methods are for the main goroutine.
 type Window struct {
-	c       Config
-	win     fyne.Window
-	in      *installer.Installer
-	lang    assets.Lang
-	look    look
-	still   bool   // reduced motion
-	root    string // of in
-	demo    bool   // in works on the demo's folder
-	demoDir string // that folder; empty: none
-	status  *installer.Status
-	trouble error // why there is no installer or status
+	c        Config
+	win      fyne.Window
+	in       *installer.Installer
+	lang     assets.Lang
+	look     look
+	still    bool          // reduced motion
+	root     string        // of in
+	demo     bool          // in works on the demo's folder
+	demoDir  string        // that folder; empty: none
+	patience time.Duration // how long reading the state may hold up the window
+	reading  int           // counts readings of the state
+	status   *installer.Status
+	trouble  error // why there is no installer or status
 
 	tasks   tasks
 	working map[*task]bool
@@ -72,6 +74,7 @@ func New(c Config) *Window {
 	}
 	w := &Window{c: c, lang: c.Lang, working: map[*task]bool{}, look: look{scale: 1}}
 	w.tasks.post = onMain
+	w.patience = 200 * time.Millisecond
 	w.restoreLook()
 	_ = teach(w.lang)
 	c.App.Settings().SetTheme(w.look)
@@ -107,30 +110,69 @@ func (w *Window) use(root string, demo bool) {
 	w.refreshStatus()
 }
 
-// refreshStatus reads again what stands in the rail and on the start screen.
+// refreshStatus reads again what stands in the rail and on the start screen. Where that takes long, because the log is,
+// the window goes on with what it knew, and shows the new state when it is there.
 func (w *Window) refreshStatus() {
-	if w.in == nil {
+	in := w.in
+	if in == nil {
 		return
 	}
-	s, err := w.in.Status()
-	if w.trouble = err; err == nil {
-		w.status = s
+	w.reading++
+	mine := w.reading
+	var s *installer.Status
+	var err error
+	w.soon(w.patience, func() { s, err = in.Status() }, func(late bool) {
+		if mine != w.reading {
+			return // a later reading counts
+		}
+		if w.trouble = err; err == nil {
+			w.status = s
+		}
+		if late {
+			w.arrived()
+		}
+	})
+}
+
+// arrived shows a state that was read in the background.
+func (w *Window) arrived() {
+	switch s := w.current.(type) {
+	case *opening:
+		w.land()
+		return
+	case *start:
+		s.read()
 	}
+	w.redraw()
 }
 
 // home shows the first screen: the start, or the first start while no vendor is known.
 func (w *Window) home() {
 	w.refreshStatus()
 	w.under = nil
-	if firstScreen != nil && w.status != nil && !w.status.Trust && !w.demo {
-		w.show(firstScreen(w))
+	if w.status == nil && w.trouble == nil {
+		w.show(&opening{w})
+		return
+	}
+	w.land()
+}
+
+// opening is shown while the state of the root is read for the first time.
+type opening struct{ w *Window }
+
+func (s *opening) page() page {
+	w := s.w
+	return page{title: w.t("start.title"), lead: w.t("start.lead"), content: widgets.NewCard(w.waiting(w.t("busy")))}
+}
+
+// land shows what the state of the root asks for.
+func (w *Window) land() {
+	if w.status != nil && !w.status.Trust && !w.demo {
+		w.show(w.firstScreen())
 		return
 	}
 	w.show(newStart(w))
 }
-
-// firstScreen is the screen for a root that knows no vendor yet.
-var firstScreen func(w *Window) screen
 
 // show puts a screen in place of the current one.
 func (w *Window) show(s screen) {
