@@ -150,3 +150,52 @@ func TestWhenAndSizes(t *testing.T) {
 		}
 	}
 }
+
+// TestWordsUsed finds keys of the catalogue that the window never asks for. Names made at run time begin with a literal
+// that ends in a dot.
+func TestWordsUsed(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := map[string]bool{}
+	var begins []string
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if e, ok := n.(ast.Expr); ok {
+				if s, ok := literal(e); ok {
+					s = strings.TrimPrefix(s, "ui.")
+					s, _, _ = strings.Cut(s, "%")
+					whole[s] = true
+					if strings.HasSuffix(s, ".") && len(s) > 1 {
+						begins = append(begins, s)
+					}
+				}
+			}
+			return true
+		})
+	}
+	for _, k := range assets.English.Keys() {
+		key, ours := strings.CutPrefix(k, "ui.")
+		if ours && !whole[key] && !slices.ContainsFunc(begins, func(b string) bool { return strings.HasPrefix(key, b) }) {
+			if _, end, ok := cutLast(key); !ok || !whole["."+end] { // "first." + name + ".title"
+				t.Errorf("message %q is used nowhere", k)
+			}
+		}
+	}
+}
+
+func cutLast(key string) (before, after string, ok bool) {
+	i := strings.LastIndex(key, ".")
+	if i < 0 {
+		return key, "", false
+	}
+	return key[:i], key[i+1:], true
+}
