@@ -76,7 +76,7 @@ func (l *Logs) Append(log Log, e Entry) (Entry, error) {
 	}
 	defer w.close()
 	if err := w.settle(); err != nil {
-		return Entry{}, err
+		return Entry{}, w.numbered(err)
 	}
 	now := l.o.Clock()
 	rep := w.loadRepeats()
@@ -122,7 +122,7 @@ func (l *Logs) Settle(log Log) error {
 		return err
 	}
 	defer w.close()
-	return w.settle()
+	return w.numbered(w.settle())
 }
 
 // Flush writes the counts of repeated refusals now, whatever their hour.
@@ -135,7 +135,7 @@ func (l *Logs) Flush(log Log) error {
 	}
 	defer w.close()
 	if err := w.settle(); err != nil {
-		return err
+		return w.numbered(err)
 	}
 	return w.flush(w.loadRepeats(), l.o.Clock(), true)
 }
@@ -213,6 +213,48 @@ func (w *writer) settle() error {
 	}
 	w.tail, err = readTail(w.dir, w.log, w.o.Public)
 	return err
+}
+
+// openLog opens a log for reading. A link, folder or pipe in its place is a broken log.
+func openLog(dir *os.Root, log Log) (*os.File, error) {
+	f, err := fsx.Open(dir, log.file())
+	if fault.CodeOf(err) == fault.Path {
+		return nil, broken(log, 1, "%v", err)
+	}
+	return f, err
+}
+
+// numbered adds to a fault of the log's end which entry it is: the one after the last whole line.
+func (w *writer) numbered(err error) error {
+	var e *fault.Error
+	if !errors.As(err, &e) || e.Code != fault.LogBroken || fault.DetailOf(err)["entry"] != nil {
+		return err
+	}
+	n, cerr := countLines(w.dir, w.log)
+	if cerr != nil {
+		return err
+	}
+	return e.With("entry", n+1)
+}
+
+// countLines counts a log's whole lines.
+func countLines(dir *os.Root, log Log) (n int, err error) {
+	f, err := openLog(dir, log)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	buf := make([]byte, MaxLine)
+	for {
+		m, err := f.Read(buf)
+		n += bytes.Count(buf[:m], []byte{'\n'})
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return 0, fsx.Classify(err, "reading", log.file())
+		}
+	}
 }
 
 func tornError(log Log) error {
@@ -346,7 +388,7 @@ func writeAndSync(f *os.File, data []byte) error {
 
 // readTail reads and checks the end of a log: its last whole line must be an entry of this log and machine.
 func readTail(dir *os.Root, log Log, public ed25519.PublicKey) (tail, error) {
-	f, err := fsx.Open(dir, log.file())
+	f, err := openLog(dir, log)
 	if errors.Is(err, fs.ErrNotExist) {
 		return tail{}, nil
 	}
@@ -379,7 +421,11 @@ func readTail(dir *os.Root, log Log, public ed25519.PublicKey) (tail, error) {
 		return tail{}, broken(log, 0, "its last line has more than %d bytes", MaxLine)
 	}
 	if t.entry, err = decode(t.last, log, public); err != nil {
-		return tail{}, broken(log, 0, "its last entry: %v", err)
+		n, cerr := countLines(dir, log)
+		if cerr != nil {
+			return tail{}, cerr
+		}
+		return tail{}, broken(log, n, "%v", err)
 	}
 	return t, nil
 }

@@ -370,8 +370,12 @@ func TestOtherTailIsBroken(t *testing.T) {
 		if err := f.Settle(Demo); !errors.Is(err, fault.New(fault.LogBroken, "")) {
 			t.Errorf("%s: Settle: %v", name, err)
 		}
-		if _, err := f.Append(Demo, Entry{}); !errors.Is(err, fault.New(fault.LogBroken, "")) {
+		_, err := f.Append(Demo, Entry{})
+		if !errors.Is(err, fault.New(fault.LogBroken, "")) {
 			t.Errorf("%s: Append: %v", name, err)
+		}
+		if d := fault.DetailOf(err); d["log"] != "demo" || d["entry"] != bytes.Count(c.log, []byte("\n"))+1 && d["entry"] != bytes.Count(c.log, []byte("\n")) {
+			t.Errorf("%s: detail %v, want log and entry", name, d)
 		}
 		if got, _ := os.ReadFile(f.Path(Demo)); !bytes.Equal(got, c.log) {
 			t.Errorf("%s: the broken log was changed", name)
@@ -615,7 +619,7 @@ func TestRefusals(t *testing.T) {
 	if err := os.Symlink(target, f.Path(Live)); err != nil {
 		t.Skip("no symbolic links here")
 	}
-	if _, err := f.Append(Live, Entry{}); fault.CodeOf(err) != fault.Path {
+	if _, err := f.Append(Live, Entry{}); fault.CodeOf(err) != fault.LogBroken {
 		t.Errorf("log behind a link: %v", err)
 	}
 }

@@ -69,7 +69,7 @@ func (l *Logs) attempt(log Log, check func(io.Reader, []byte) error) (size int64
 		pending, _ = fsx.ReadFile(next, log.next(), MaxLine) // without it, a torn log counts as broken
 		next.Close()
 	}
-	f, err := fsx.Open(dir, log.file())
+	f, err := openLog(dir, log)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, check(bytes.NewReader(nil), pending)
 	}

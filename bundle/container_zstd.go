@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -95,22 +96,44 @@ func parseZstdHeader(b []byte) (zstdHeader, error) {
 	return h, nil
 }
 
-// zstdBlock reads a block header: how many bytes follow, and whether it is the last block.
-func zstdBlock(b []byte) (follow int, last bool, err error) {
+// zstdBlock is a block's header.
+type zstdBlock struct {
+	size       int  // of what it holds: bytes as they are, times a byte is repeated, bytes of a compressed block
+	follow     int  // bytes after the header
+	compressed bool // what it holds is to be decoded
+	last       bool
+}
+
+// parseZstdBlock reads a block's header.
+func parseZstdBlock(b []byte) (zstdBlock, error) {
 	v := uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16
 	size := int(v >> 3)
 	if size > zstdMaxBlock {
-		return 0, false, fmt.Errorf("has a block of %d bytes, want at most %d", size, zstdMaxBlock)
+		return zstdBlock{}, fmt.Errorf("has a block of %d bytes, want at most %d", size, zstdMaxBlock)
 	}
+	k := zstdBlock{size: size, follow: size, last: v&1 != 0}
 	switch v >> 1 & 3 {
-	case 0, 2:
-		follow = size
 	case 1:
-		follow = 1
-	default:
-		return 0, false, errors.New("has a block of the reserved type")
+		k.follow = 1
+	case 2:
+		k.compressed = true
+	case 3:
+		return zstdBlock{}, errors.New("has a block of the reserved type")
 	}
-	return follow, v&1 != 0, nil
+	return k, nil
+}
+
+// check judges a block by its header and, if it is compressed, its content.
+func (k zstdBlock) check(content []byte, n *blockCounter, decoded int64) error {
+	least := int64(k.size)
+	if k.compressed {
+		p, err := parseBlock(content)
+		if err != nil {
+			return err
+		}
+		least = p.least
+	}
+	return n.add(least, k.last, decoded)
 }
 
 // checkZstdFrame demands that b is exactly one frame as this format wants it: single segment, its content size stated in
@@ -128,19 +151,23 @@ func checkZstdFrame(b []byte, size int64) error {
 		return errors.New("states its content size in more bytes than needed")
 	}
 	rest := b[h.length:]
+	var blocks blockCounter
 	for {
 		if len(rest) < 3 {
 			return errors.New("ends within its blocks")
 		}
-		follow, last, err := zstdBlock(rest)
+		k, err := parseZstdBlock(rest)
 		if err != nil {
 			return err
 		}
-		if rest = rest[3:]; len(rest) < follow {
+		if rest = rest[3:]; len(rest) < k.follow {
 			return errors.New("ends within its blocks")
 		}
-		rest = rest[follow:]
-		if last {
+		if err := k.check(rest[:k.follow], &blocks, size); err != nil {
+			return err
+		}
+		rest = rest[k.follow:]
+		if k.last {
 			break
 		}
 	}
@@ -185,16 +212,19 @@ const decoderSlack = 64
 // end and an error if anything follows, so that a decoder never sees a second frame.
 type frameScanner struct {
 	r       io.Reader
-	pending []byte // header bytes already read and not passed on
+	pending []byte // already read and not passed on
+	buf     []byte // behind pending: a block's header, and a compressed block's content
 	follow  int    // bytes of the block in hand, or of the checksum
 	last    bool   // the block in hand is the last
 	sum     bool   // what follows is the checksum
 	done    bool
+	blocks  blockCounter
+	decoded func() int64 // bytes that the decoder has given so far; it may lag a few blocks behind
 	err     error
 }
 
 // newFrameScanner reads the frame's header.
-func newFrameScanner(r io.Reader) (*frameScanner, error) {
+func newFrameScanner(r io.Reader, decoded func() int64) (*frameScanner, error) {
 	var b [zstdMaxHeader]byte
 	n, err := io.ReadFull(r, b[:])
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -205,7 +235,7 @@ func newFrameScanner(r io.Reader) (*frameScanner, error) {
 		return nil, frameError(err)
 	}
 	// What was read beyond the header goes back.
-	return &frameScanner{r: io.MultiReader(bytes.NewReader(b[h.length:n]), r), pending: append([]byte(nil), b[:h.length]...)}, nil
+	return &frameScanner{r: io.MultiReader(bytes.NewReader(b[h.length:n]), r), pending: append([]byte(nil), b[:h.length]...), decoded: decoded}, nil
 }
 
 // frameError codes an error of the functions above: E-FORMAT unless it has a code.
@@ -278,10 +308,24 @@ func (s *frameScanner) step() error {
 	} else if err != nil {
 		return err
 	}
-	follow, last, err := zstdBlock(b[:])
+	k, err := parseZstdBlock(b[:])
 	if err != nil {
 		return frameError(err)
 	}
-	s.pending, s.follow, s.last = append(s.pending, b[:]...), follow, last
+	s.buf = append(s.buf[:0], b[:]...)
+	s.follow, s.last = k.follow, k.last
+	if k.compressed {
+		s.buf = slices.Grow(s.buf, k.follow)[:len(b)+k.follow]
+		if _, err := io.ReadFull(s.r, s.buf[len(b):]); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return fault.New(fault.Format, "the zstd frame ends within a block")
+		} else if err != nil {
+			return err
+		}
+		s.follow = 0
+	}
+	if err := k.check(s.buf[len(b):], &s.blocks, s.decoded()); err != nil {
+		return frameError(err)
+	}
+	s.pending = s.buf
 	return nil
 }

@@ -145,7 +145,8 @@ func parseStatement(raw []byte) (*Statement, error) {
 }
 
 // CheckSubject demands that the statement speaks of exactly one thing, and that this is content under that name. Both
-// digests must match. Errors: E-SIGNATURE-TYPE for another name or several subjects, E-DIGEST for other content.
+// digests must match. Errors: E-SIGNATURE-TYPE for another name or several subjects, E-SIGNATURE-INVALID for other content: a
+// genuine signature that does not hold for these bytes.
 func (s *Statement) CheckSubject(name string, content []byte) error {
 	if len(s.Subjects) != 1 || s.Subjects[0].Name != name {
 		names := make([]string, 0, 3)
@@ -155,8 +156,7 @@ func (s *Statement) CheckSubject(name string, content []byte) error {
 		return fault.New(fault.SignatureType, "the signature speaks of %q, want exactly %q", names, name)
 	}
 	if want := NewSubject(name, content); s.Subjects[0] != want {
-		return fault.New(fault.Digest, "%s has SHA-384 %s, the signature says %s", name, want.SHA384, s.Subjects[0].SHA384).
-			With("offset", int64(0)).With("end", int64(max(len(content), 1)-1)).
+		return fault.New(fault.SignatureInvalid, "%s has SHA-384 %s, what was signed has %s: it was changed afterwards", name, want.SHA384, s.Subjects[0].SHA384).
 			With("path", name).With("got", want.SHA384.String()).With("want", s.Subjects[0].SHA384.String())
 	}
 	return nil
@@ -191,6 +191,9 @@ type signatureJSON struct {
 // standard alphabet with padding and nothing between; signatures have 64 bytes; the same signature or the same
 // key id twice is an error. Errors: E-LIMIT, E-SIGNATURE-INVALID, E-SIGNATURE-MISSING.
 func ParseEnvelope(raw []byte) (*Envelope, error) {
+	if len(raw) == 0 {
+		return nil, fault.New(fault.SignatureMissing, "there is no signature, not one byte")
+	}
 	var w envelopeJSON
 	if err := strictTyped(raw, &w, MaxEnvelopeSize, false); err != nil {
 		if fault.CodeOf(err) == fault.Limit {

@@ -203,10 +203,10 @@ func TestVerifyOtherThings(t *testing.T) {
 
 func TestCheckSubject(t *testing.T) {
 	s := helloStatement()
-	wantFault(t, s.CheckSubject("manifest.json", []byte("hellO")), fault.Digest, "manifest.json")
+	wantFault(t, s.CheckSubject("manifest.json", []byte("hellO")), fault.SignatureInvalid, "manifest.json")
 	wantFault(t, s.CheckSubject("other.json", []byte("hello")), fault.SignatureType, "other.json")
 	s.Subjects[0].SHA256[0] ^= 1
-	wantFault(t, s.CheckSubject("manifest.json", []byte("hello")), fault.Digest, "")
+	wantFault(t, s.CheckSubject("manifest.json", []byte("hello")), fault.SignatureInvalid, "")
 	s = helloStatement()
 	s.Subjects = append(s.Subjects, s.Subjects[0])
 	wantFault(t, s.CheckSubject("manifest.json", []byte("hello")), fault.SignatureType, "exactly")
@@ -233,7 +233,7 @@ func TestParseEnvelopeRefuses(t *testing.T) {
 		text string
 		code fault.Code
 	}{
-		"empty":                {"", fault.SignatureInvalid},
+		"empty":                {"", fault.SignatureMissing},
 		"not JSON":             {"-----BEGIN", fault.SignatureInvalid},
 		"array":                {"[]", fault.SignatureInvalid},
 		"cut off":              {good[:len(good)/2], fault.SignatureInvalid},

@@ -9,6 +9,7 @@ import (
 	"io"
 	"runtime"
 	"strings"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -19,23 +20,23 @@ import (
 type streamReader struct {
 	medium  *medium
 	raw     *pieceReader
-	scanner *frameScanner
 	dec     *zstd.Decoder
+	decoded atomic.Int64 // bytes given by Read
 }
 
 // newStreamReader begins to decode. close must be called.
 func (s *Source) newStreamReader(ctx context.Context) (*streamReader, error) {
-	raw := &pieceReader{r: &mediumReader{ctx: ctx, d: s.medium, end: s.medium.size()}}
-	scanner, err := newFrameScanner(bufio.NewReaderSize(raw, maxPiece))
+	r := &streamReader{medium: s.medium, raw: &pieceReader{r: &mediumReader{ctx: ctx, d: s.medium, end: s.medium.size()}}}
+	scanner, err := newFrameScanner(bufio.NewReaderSize(r.raw, maxPiece), r.decoded.Load)
 	if err != nil {
 		return nil, err
 	}
-	dec, err := zstd.NewReader(scanner, zstd.WithDecoderConcurrency(min(4, runtime.GOMAXPROCS(0))), zstd.WithDecoderMaxWindow(maxWindow),
+	r.dec, err = zstd.NewReader(scanner, zstd.WithDecoderConcurrency(min(4, runtime.GOMAXPROCS(0))), zstd.WithDecoderMaxWindow(maxWindow),
 		zstd.WithDecoderMaxMemory(maxWindow), zstd.WithDecoderLowmem(true))
 	if err != nil {
 		return nil, fault.New(fault.Format, "decoding the zstd frame: %w", err)
 	}
-	return &streamReader{medium: s.medium, raw: raw, scanner: scanner, dec: dec}, nil
+	return r, nil
 }
 
 func (r *streamReader) close() { r.dec.Close() }
@@ -43,6 +44,7 @@ func (r *streamReader) close() { r.dec.Close() }
 // Read implements io.Reader. Its errors are coded.
 func (r *streamReader) Read(p []byte) (int, error) {
 	n, err := r.dec.Read(p)
+	r.decoded.Add(int64(n))
 	if err == nil || errors.Is(err, io.EOF) {
 		return n, err
 	}
@@ -70,7 +72,7 @@ func (s *Source) readStreamHead(ctx context.Context) error {
 
 func headEnd(err error, name string) error {
 	if errors.Is(err, io.EOF) {
-		return fault.New(fault.Entry, "the archive ends where %q should be", name).With("path", name)
+		return fault.New(headCode(name), "the archive ends where %q should be", name).With("path", name)
 	}
 	return err
 }

@@ -31,13 +31,13 @@ func StrictUnmarshal(raw []byte, v any, limit int64) error {
 	return decodeJSON(raw, v, json.RejectUnknownMembers(true))
 }
 
-// strictTyped is StrictUnmarshal with two more rules, for what people sign: no null, and each member of v's type that
-// has neither omitempty nor omitzero must be there. extensions lets members named x_… pass, unread.
+// strictTyped is StrictUnmarshal with more rules, for what people sign: no null, each member of v's type that has neither
+// omitempty nor omitzero must be there, and the limits of values and members hold. extensions lets members named x_… pass, unread.
 func strictTyped(raw []byte, v any, limit int64, extensions bool) error {
 	if err := checkSize(raw, limit); err != nil {
 		return err
 	}
-	if err := scanJSON(raw, reflect.TypeOf(v).Elem(), scanRules{typed: true, extensions: extensions}); err != nil {
+	if err := scanJSON(raw, reflect.TypeOf(v).Elem(), scanRules{typed: true, bounded: true, extensions: extensions}); err != nil {
 		return err
 	}
 	return decodeJSON(raw, v, json.RejectUnknownMembers(!extensions)) // the scan has refused all but x_ members
@@ -97,6 +97,7 @@ type scanRules struct {
 	nulls      bool // null is allowed
 	typed      bool // follow a Go type: unknown and missing members are errors
 	extensions bool // x_… members of typed objects are skipped
+	bounded    bool // limits of tokens and of an object's members hold, for what nobody has vouched for
 }
 
 // scanJSON walks over one value token by token and checks everything that does not need the values themselves.
@@ -120,6 +121,10 @@ type scanner struct {
 	dec    *jsontext.Decoder
 	rules  scanRules
 	fields map[reflect.Type]map[string]field
+	tokens int // values and names so far
+
+	extensions     int   // x_… members so far
+	extensionBytes int64 // their names and values
 }
 
 type field struct {
@@ -131,6 +136,14 @@ func (s *scanner) errorf(format string, args ...any) error {
 	return fmt.Errorf("at %q: %w", clip(string(s.dec.StackPointer())), fmt.Errorf(format, args...))
 }
 
+// count counts values and names.
+func (s *scanner) count() error {
+	if s.tokens++; s.rules.bounded && s.tokens > maxTokens {
+		return s.errorf("more than %d values and names", maxTokens)
+	}
+	return nil
+}
+
 func (s *scanner) value(t reflect.Type, depth int) error {
 	if depth > maxDepth {
 		return s.errorf("nested deeper than %d", maxDepth)
@@ -138,6 +151,9 @@ func (s *scanner) value(t reflect.Type, depth int) error {
 	t = followed(t)
 	tok, err := s.dec.ReadToken()
 	if err != nil {
+		return err
+	}
+	if err := s.count(); err != nil {
 		return err
 	}
 	switch tok.Kind() {
@@ -178,12 +194,19 @@ func (s *scanner) object(t reflect.Type, depth int) error {
 	if known != nil {
 		seen = make(map[string]bool, len(known))
 	}
-	for s.dec.PeekKind() != '}' {
+	for n := 1; s.dec.PeekKind() != '}'; n++ {
+		before := s.dec.InputOffset()
 		tok, err := s.dec.ReadToken()
 		if err != nil {
 			return err
 		}
-		next := elem
+		if err := s.count(); err != nil {
+			return err
+		}
+		if s.rules.bounded && n > maxMembers {
+			return s.errorf("an object of more than %d members", maxMembers)
+		}
+		next, extension := elem, false
 		if known != nil {
 			name := tok.String()
 			f, ok := known[name]
@@ -192,12 +215,20 @@ func (s *scanner) object(t reflect.Type, depth int) error {
 				seen[name] = true
 				next = f.typ
 			case s.rules.extensions && strings.HasPrefix(name, "x_"):
+				extension = true
 			default:
 				return s.errorf("unknown member %q", clip(name))
 			}
 		}
 		if err := s.value(next, depth+1); err != nil {
 			return err
+		}
+		if extension {
+			s.extensions++
+			s.extensionBytes += s.dec.InputOffset() - before
+			if s.extensions > maxExtensions || s.extensionBytes > maxExtensionBytes {
+				return s.errorf("more than %d x_ members or %d bytes of them", maxExtensions, maxExtensionBytes)
+			}
 		}
 	}
 	if _, err := s.dec.ReadToken(); err != nil {

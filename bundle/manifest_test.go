@@ -323,7 +323,7 @@ func TestManifestStrictText(t *testing.T) {
 		"nested 33":            {at(`"x_a": ` + strings.Repeat("[", 33) + strings.Repeat("]", 33)), fault.ManifestInvalid, "deeper"},
 		"nested a million":     {strings.Repeat("[", 1_000_000), fault.ManifestInvalid, "deeper"},
 		"nested objects":       {strings.Repeat(`{"a":`, 100_000), fault.ManifestInvalid, "deeper"},
-		"8 MiB of arrays":      {at(`"x_a": [` + strings.Repeat("[],", 1<<21) + `[]]`), "", ""},
+		"8 MiB of arrays":      {at(`"x_a": [` + strings.Repeat("[],", 1<<21) + `[]]`), fault.ManifestInvalid, "values"},
 		"schema of arrays":     {replace(`"`+SchemaV1+`"`, `[`+strings.Repeat("[],", 1<<20)+`[]]`), fault.ManifestInvalid, "schema"},
 		"schema 2 first":       {at(`"evil": 1`)[:0] + strings.Replace(at(`"evil": 1`), SchemaV1, "oem-model-bundle/2", 1), fault.Schema, "oem-model-bundle/2"},
 		"over 8 MiB":           {good + strings.Repeat(" ", MaxManifestSize), fault.Limit, "at most"},
@@ -465,4 +465,82 @@ func FuzzParseManifest(f *testing.F) {
 			}
 		}
 	})
+}
+
+// members writes n JSON members whose names begin with prefix, a comma after each.
+func members(prefix string, n int, value string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `"%s%d":%s,`, prefix, i, value)
+	}
+	return b.String()
+}
+
+// Threat 14: a manifest of eight MiB must not cost seconds, whatever fills it; signed or not, for inspect reads it too.
+func TestManifestLimitsOfExtensions(t *testing.T) {
+	raw, err := CanonicalJSON(exampleManifest())
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := string(raw)
+	first := func(members string) string { return "{" + members + good[1:] }
+	each := func(members string) string {
+		return strings.ReplaceAll(good, `{"chunk_size"`, "{"+members+`"chunk_size"`)
+	}
+	artifacts := len(exampleManifest().Artifacts)
+	most := 1 << 20 / artifacts
+	for name, c := range map[string]struct{ text, want string }{
+		"many x_ members":             {first(members("x_", 500_000, "0")), "members"},
+		"many members within one":     {first(`"x_":{` + members("", 500_000, "0") + `"":0},`), "members"},
+		"too many in one object":      {first(members("x_", maxMembers, "0")), "members"},
+		"too many in all":             {each(members("x_", maxExtensions/artifacts+1, "0")), "x_ members"},
+		"too many bytes in one":       {first(`"x_":"` + strings.Repeat("a", maxExtensionBytes) + `",`), "x_ members"},
+		"too many bytes in all":       {each(`"x_":"` + strings.Repeat("a", most) + `",`), "x_ members"},
+		"array of numbers":            {first(`"x_":[` + strings.Repeat("0,", 4_000_000) + `0],`), "values"},
+		"array of objects":            {first(`"x_":[` + strings.Repeat("{},", 2_500_000) + `0],`), "values"},
+		"artifacts that are no such":  {strings.Replace(good, `"artifacts":[`, `"artifacts":[`+strings.Repeat(`{},`, 2_500_000), 1), "values"},
+		"golden case of many inputs":  {strings.Replace(good, `"inputs":{`, `"inputs":{`+members("", 500_000, `""`), 1), "members"},
+		"question in many languages":  {strings.Replace(good, `"text":{`, `"text":{`+members("", 500_000, `""`), 1), "members"},
+		"case with many tolerances":   {strings.Replace(good, `"variants":{`, `"variants":{`+members("", 300_000, `{}`), 1), "members"},
+		"as many as there may be":     {each(members("x_", maxExtensions/artifacts, "0")), ""},
+		"as many bytes as may be":     {first(`"x_":"` + strings.Repeat("a", maxExtensionBytes-20) + `",`), ""},
+		"as many in one as there may": {first(members("x_", maxMembers-13, "0")), ""},
+	} {
+		start := time.Now()
+		m, err := ParseManifest([]byte(c.text))
+		t.Logf("%s: %d bytes, %v", name, len(c.text), time.Since(start).Round(time.Millisecond))
+		if c.want == "" {
+			if err != nil || m == nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if m != nil || fault.CodeOf(err) != fault.ManifestInvalid || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %s with %q", name, err, fault.ManifestInvalid, c.want)
+		}
+	}
+}
+
+// TestLargestManifest: as many artifacts as there may be, in a manifest of about eight MiB.
+func TestLargestManifest(t *testing.T) {
+	m := exampleManifest()
+	for i := 0; len(m.Artifacts) < MaxArtifacts; i++ {
+		d := Digest(sha512.Sum384([]byte{byte(i), byte(i >> 8)}))
+		a := Artifact{Path: fmt.Sprintf("artifacts/%s/%d", strings.Repeat("d", 80), i), Size: 1, SHA384: d, ChunkSize: MinChunkSize, Chunks: []Digest{d}, Role: RoleMetadata, MediaType: "application/json"}
+		m.Artifacts = append(m.Artifacts, a)
+	}
+	raw, err := CanonicalJSON(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	got, err := ParseManifest(raw)
+	took := time.Since(start)
+	t.Logf("%d bytes, %v", len(raw), took.Round(time.Millisecond))
+	if err != nil || len(got.Artifacts) != MaxArtifacts || len(raw) < 7<<20 {
+		t.Fatalf("%d bytes: %v", len(raw), err)
+	}
+	if took > 10*time.Second { // a quarter of a second on a machine with nothing else to do
+		t.Errorf("it took %v", took)
+	}
 }

@@ -42,7 +42,7 @@ func ParseManifest(raw []byte) (*Manifest, error) {
 	if err := checkSize(raw, MaxManifestSize); err != nil {
 		return nil, err
 	}
-	if err := scanJSON(raw, nil, scanRules{}); err != nil {
+	if err := scanJSON(raw, nil, scanRules{bounded: true}); err != nil {
 		return nil, fault.New(fault.ManifestInvalid, "reading manifest: %w", err)
 	}
 	// A manifest of another format is named as such before its members are judged by the rules of this one.

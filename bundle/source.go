@@ -67,7 +67,7 @@ const volumeIndexSuffix = ".volumes.sig"
 const bundleSuffix = ".tar.zst"
 
 // Open opens a bundle: a .tar.zst, a volume (.tar.zst.001) or a volume index (.tar.zst.volumes.sig). It reads the container's
-// tail and its head, manifest.json and manifest.sig. Errors: E-SOURCE-MISSING, E-FORMAT, E-LIMIT, E-ENTRY, E-VOLUME-*, E-DIGEST (the
+// tail and its head, manifest.json and manifest.sig. Errors: E-SOURCE-MISSING, E-FORMAT, E-LIMIT, E-ENTRY, E-SIGNATURE-MISSING, E-VOLUME-*, E-DIGEST (the
 // head is damaged), E-MEDIUM-*, E-IO.
 func Open(ctx context.Context, path string, o OpenOptions) (*Source, error) {
 	return open(ctx, path, o, osFiles{})
@@ -205,16 +205,19 @@ func readHeadEntries(t *tarReader) (manifest, signature []byte, err error) {
 		if err != nil {
 			return nil, nil, headEnd(err, want.name)
 		}
-		if e.dir || e.name != want.name {
-			code := fault.Entry
-			if ValidPath(e.name) != nil {
-				code = fault.Path
-			}
-			return nil, nil, fault.New(code, "the archive's entry %q stands where %q should be", clip(e.name), want.name).With("path", clip(e.name))
+		switch {
+		case !e.dir && e.name == want.name:
+		case ValidPath(e.name) != nil:
+			return nil, nil, fault.New(fault.Path, "the archive's entry %q stands where %q should be", clip(e.name), want.name).With("path", clip(e.name))
+		default:
+			return nil, nil, fault.New(headCode(want.name), "the archive's entry %q stands where %q should be", clip(e.name), want.name).With("path", clip(e.name))
 		}
-		if e.size > want.limit || e.size == 0 {
-			return nil, nil, fault.New(fault.Limit, "%s has %d bytes, want 1 to %d", want.name, e.size, want.limit).With("path", want.name)
-		}
+		switch {
+		case e.size > want.limit:
+			return nil, nil, fault.New(fault.Limit, "%s has %d bytes, want at most %d", want.name, e.size, want.limit).With("path", want.name)
+		case e.size == 0 && want.name == signatureName:
+			return nil, nil, fault.New(fault.SignatureMissing, "%s is empty", want.name).With("path", want.name)
+		} // an empty manifest.json is a matter of its signature
 		data := make([]byte, e.size)
 		if err := t.data(data); err != nil {
 			return nil, nil, err
@@ -225,6 +228,15 @@ func readHeadEntries(t *tarReader) (manifest, signature []byte, err error) {
 		*want.data = data
 	}
 	return manifest, signature, nil
+}
+
+// headCode is the code of an archive in which one of the first two entries is not where it belongs: without manifest.sig the
+// bundle is not signed.
+func headCode(missing string) fault.Code {
+	if missing == signatureName {
+		return fault.SignatureMissing
+	}
+	return fault.Entry
 }
 
 // decode checks frame i's bytes and decodes them into dst.

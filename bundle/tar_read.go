@@ -208,8 +208,8 @@ func (t *tarReader) entry(h tarFields, pax map[string]string) (tarEntry, error) 
 		e.name = strings.TrimSuffix(e.name, "/")
 	}
 	if what := tarKind(h); what != "" {
-		// A bad name is the worse news, so it goes first.
-		if err := ValidPath(e.name); err != nil {
+		// A bad name is the worse news, so it goes first. Headers for other headers have a name that names no file.
+		if err := ValidPath(e.name); err != nil && !strings.ContainsRune("xgLK", rune(h.typ)) {
 			return tarEntry{}, err
 		}
 		return tarEntry{}, t.errTar(fault.Entry, "is %s %q, want regular files only", what, clip(e.name)).With("path", clip(e.name))
@@ -254,6 +254,8 @@ func tarKind(h tarFields) string {
 		return "a sparse file"
 	case 'L', 'K':
 		return "a GNU long-name entry"
+	case 'x':
+		return "a second PAX header before one entry,"
 	case 'g':
 		return "a global PAX header"
 	}

@@ -215,7 +215,7 @@ func TestWrongVolumes(t *testing.T) {
 		{"index missing", func(_ string, f []string) error { return os.Remove(f[3]) }, fault.VolumeIndex, "not beside"},
 		{"index of another release", func(_ string, f []string) error { return copyFile(other[3], f[3]) }, fault.VolumeStale, "another release"},
 		{"index truncated", func(_ string, f []string) error { return os.Truncate(f[3], 500) }, fault.SignatureInvalid, ""},
-		{"index empty", func(_ string, f []string) error { return os.Truncate(f[3], 0) }, fault.SignatureInvalid, ""},
+		{"index empty", func(_ string, f []string) error { return os.Truncate(f[3], 0) }, fault.SignatureMissing, ""},
 		{"everything renamed", func(d string, f []string) error {
 			for _, p := range f {
 				if err := os.Rename(p, filepath.Join(d, strings.Replace(filepath.Base(p), "test-", "Test-", 1))); err != nil {

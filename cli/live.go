@@ -95,16 +95,18 @@ func (a *app) liveState(in *installer.Installer) (result, error) {
 		return nil, err
 	}
 	live := s.Stages[slot.Live]
-	return &liveResult{Enabled: live.Enabled, Version: live.Version, Variant: live.Variant, Since: live.At, Previous: live.Previous, Next: s.Next}, nil
+	return &liveResult{Enabled: live.Enabled, Version: live.Version, Variant: live.Variant, Since: live.At, Previous: live.Previous,
+		LogFollows: s.Stop != nil, Next: s.Next}, nil
 }
 
 type liveResult struct {
-	Enabled  bool     `json:"enabled"`
-	Version  string   `json:"version"`
-	Variant  string   `json:"variant"`
-	Since    string   `json:"since"`
-	Previous string   `json:"previous,omitempty"`
-	Next     []string `json:"next"`
+	Enabled    bool     `json:"enabled"`
+	Version    string   `json:"version"`
+	Variant    string   `json:"variant"`
+	Since      string   `json:"since"`
+	Previous   string   `json:"previous,omitempty"`
+	LogFollows bool     `json:"log_follows"` // stopped by a marker that record and log do not hold yet
+	Next       []string `json:"next"`
 }
 
 func (r *liveResult) text(p *printer) {
@@ -116,6 +118,9 @@ func (r *liveResult) text(p *printer) {
 		return
 	}
 	p.line("%s %s", p.mark("warn"), p.bold(p.t("live.off")))
+	if r.LogFollows {
+		p.line("%s %s", p.mark("warn"), p.t("live.logfollows"))
+	}
 	p.line("%s %s", p.mark("warn"), p.t("live.stopbots"))
 	p.next(r.Next)
 }

@@ -163,7 +163,7 @@ func (b *siteBuilder) sign(stage, person string) {
 		b.err = err
 	}
 	if b.err == nil {
-		b.err = os.WriteFile(b.path(file), []byte(strings.ReplaceAll(string(raw), `answer: ""`, `answer: "yes"`)), 0o644)
+		b.err = os.WriteFile(b.path(file), []byte(fillTemplate(string(raw), "yes", "", true)), 0o644)
 	}
 	b.do("signoff", "--stage", stage, "--operator", person, "--answers", file, "--key", "keys/"+person+".key")
 }

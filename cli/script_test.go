@@ -279,7 +279,8 @@ func cmdSetJSON(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], jsonText(v))
 }
 
-// cmdFill: "fill FILE [ANSWER COMMENT]" answers every question of a template.
+// cmdFill: "fill FILE [ANSWER COMMENT]" answers every question of a template. Without an answer it is yes, but for those
+// without evidence, of which the template says that yes is not taken.
 func cmdFill(ts *testscript.TestScript, neg bool, args []string) {
 	noNeg(ts, neg, len(args) == 1 || len(args) == 3, "fill FILE [ANSWER COMMENT]")
 	answer, comment := "yes", ""
@@ -291,9 +292,24 @@ func cmdFill(ts *testscript.TestScript, neg bool, args []string) {
 	if !strings.Contains(raw, `answer: ""`) {
 		ts.Fatalf("%s asks nothing", args[0])
 	}
-	raw = strings.ReplaceAll(raw, `answer: ""`, fmt.Sprintf("answer: %q", answer))
-	raw = strings.ReplaceAll(raw, `comment: ""`, fmt.Sprintf("comment: %q", comment))
-	ts.Check(os.WriteFile(file, []byte(raw), 0o644))
+	ts.Check(os.WriteFile(file, []byte(fillTemplate(raw, answer, comment, len(args) == 1)), 0o644))
+}
+
+// fillTemplate answers every question; with honest those that the template says have no evidence are not applicable.
+func fillTemplate(raw, answer, comment string, honest bool) string {
+	out, give, why := "", answer, comment
+	for line := range strings.Lines(raw) {
+		if honest && strings.HasPrefix(line, "  #") && strings.Contains(line, "not_applicable") {
+			give, why = "not_applicable", "first version"
+		}
+		line = strings.Replace(line, `answer: ""`, fmt.Sprintf("answer: %q", give), 1)
+		if strings.Contains(line, `comment: ""`) {
+			line = strings.Replace(line, `comment: ""`, fmt.Sprintf("comment: %q", why), 1)
+			give, why = answer, comment
+		}
+		out += line
+	}
+	return out
 }
 
 // cmdApprove: "approve STAGE PERSON" fetches the template, answers all with yes and signs.

@@ -153,6 +153,10 @@ func ask(p *printer, in *bufio.Reader, ans *compliance.Answer, list *compliance.
 		}
 		switch strings.ToLower(strings.TrimSpace(line)) {
 		case "t", "tak", "y", "yes":
+			if list.Allows(ans.ID, compliance.Yes) != nil {
+				p.line("%s %s", p.mark("warn"), p.t("signoff.noevidence"))
+				continue
+			}
 			ans.Answer = compliance.Yes
 			return nil
 		case "n", "nie", "no":

@@ -62,6 +62,9 @@ func (r *statusResult) text(p *printer) {
 	for _, w := range r.Waiting {
 		p.line("%s %s", p.mark("warn"), p.t("status.waiting", "version", w.Version, "stage", string(w.Stage), "roles", roleWords(p.app, w.Roles), "people", clean(strings.Join(w.People, ", "))))
 	}
+	if r.Stop != nil {
+		p.line("%s %s", p.mark("warn"), p.t("live.logfollows"))
+	}
 	for _, x := range r.Problems {
 		p.line("%s %s %s", p.mark("bad"), x.Code, clean(x.Message))
 	}

@@ -49,6 +49,13 @@ func (c *Checklist) Template(role string, lang Lang) []byte {
 		comment("  ", w["acceptance"], t.Acceptance)
 		if it.Evidence != "" {
 			comment("  ", w["evidence"], c.Evidence.text(it.Evidence, w))
+			switch available, passed := c.Evidence.found(it.Evidence); {
+			case passed:
+			case available:
+				comment("  ", w["answer"], w["only_no"])
+			default:
+				comment("  ", w["answer"], w["only_na"])
+			}
 		}
 		fmt.Fprintf(&b, "  - id: %s\n    answer: \"\"\n    comment: \"\"\n", strconv.Quote(it.ID))
 	}
@@ -151,6 +158,11 @@ func (a *Answers) check(c *Checklist, role string, complete bool) (map[string]An
 		}
 		if err := checkReply(one.Answer, one.Comment); err != nil {
 			return nil, answersFault("item %q: %w", one.ID, err).With("item", one.ID)
+		}
+		if complete {
+			if err := c.Allows(one.ID, one.Answer); err != nil {
+				return nil, err
+			}
 		}
 		given[one.ID] = one
 	}

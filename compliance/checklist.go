@@ -51,7 +51,7 @@ func BuildChecklist(o ChecklistOptions) (*Checklist, error) {
 	if c.Evidence == nil {
 		c.Evidence = Evidence{}
 	}
-	if _, ok := c.Evidence[EvidenceQuality]; !ok {
+	if _, ok := c.Evidence[EvidenceQuality]; !ok && len(o.Manifest.Quality) > 0 {
 		c.Evidence[EvidenceQuality] = qualityFact(o.Manifest.Quality)
 	}
 	base, err := builtIn()
@@ -92,7 +92,7 @@ func (c *Checklist) add(prefix string, items []Item) {
 }
 
 func qualityFact(figures []bundle.QualityFigure) Fact {
-	f := Fact{Passed: len(figures) > 0, Values: map[string]string{}}
+	f := Fact{Passed: true, Values: map[string]string{}}
 	for _, q := range figures {
 		f.Passed = f.Passed && q.Passed
 		num := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
@@ -111,6 +111,40 @@ func (c *Checklist) For(role string) []Item {
 		}
 	}
 	return out
+}
+
+// Allows says whether a reply to an item agrees with its evidence: "yes" wants evidence that passed; where it was found and
+// did not pass, only "no" is true; where it is not available, "not_applicable" (with a comment) may be. An item without
+// evidence takes any reply. Error: E-ANSWERS with the detail item.
+func (c *Checklist) Allows(id string, r Reply) error {
+	for i := range c.Items {
+		if it := &c.Items[i]; it.ID == id {
+			if err := c.Evidence.allows(it.Evidence, r); err != nil {
+				return answersFault("item %q: %w", id, err).With("item", id)
+			}
+			return nil
+		}
+	}
+	return answersFault("item %q is not in the checklist", clip(id)).With("item", clip(id))
+}
+
+// found says whether evidence is available, and whether it passed.
+func (e Evidence) found(name string) (available, passed bool) {
+	f := e[name]
+	return f.Passed || len(f.Values) > 0, f.Passed
+}
+
+func (e Evidence) allows(name string, r Reply) error {
+	available, passed := e.found(name)
+	switch {
+	case name == "" || passed || r == No:
+		return nil
+	case available && r != "":
+		return fmt.Errorf("answer %q, but its evidence %q did not pass: want \"no\"", r, name)
+	case r == Yes:
+		return fmt.Errorf("answer \"yes\", but there is no evidence %q: want \"not_applicable\" with a comment, or \"no\"", name)
+	}
+	return nil
 }
 
 // Failed lists the automatic items, but for optional ones, whose evidence is missing or did not pass.
@@ -171,8 +205,8 @@ func line(b *strings.Builder, name, value string) {
 
 // text shows one fact; names and values stay as they are in every language.
 func (e Evidence) text(name string, w words) string {
-	f, ok := e[name]
-	if !ok {
+	f := e[name]
+	if available, _ := e.found(name); !available {
 		return w["no_evidence"]
 	}
 	out := []string{w["not_passed"]}

@@ -91,7 +91,8 @@ const (
 	EvidenceRollback = "rollback_target"    // the version to go back to
 )
 
-// Fact is evidence: language-neutral names and values that the program found itself.
+// Fact is evidence: language-neutral names and values that the program found itself. One that did not pass and has no
+// values says no more than an absent one: the evidence is not available.
 type Fact struct {
 	Passed bool              `json:"passed"`
 	Values map[string]string `json:"values,omitempty"`

@@ -6,6 +6,7 @@ import (
 	"crypto/sha512"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +50,11 @@ func testManifest() *bundle.Manifest {
 }
 
 func goodEvidence() Evidence {
-	return Evidence{EvidenceManifest: {Passed: true, Values: map[string]string{"signers": "k1"}}, EvidenceGolden: {Passed: true, Values: map[string]string{"cases": "12"}}}
+	e := Evidence{EvidenceManifest: {Passed: true, Values: map[string]string{"signers": "k1"}}}
+	for _, name := range []string{EvidenceGolden, EvidenceLimits, EvidenceLog, EvidenceRollback} {
+		e[name] = Fact{Passed: true, Values: map[string]string{"cases": "12"}}
+	}
+	return e
 }
 
 func testChecklist(t testing.TB, stage Stage, p *Policy) *Checklist {
@@ -324,6 +329,62 @@ func TestRetiredPerson(t *testing.T) {
 	wantCode(t, err, fault.SignoffInvalid, "another policy with number 1")
 }
 
+var failedFact = Fact{Values: map[string]string{"accuracy": "0.1", "accuracy_min": "0.9"}}
+
+// Where there is no evidence, "not applicable" with the reason is an honest answer; a refusal may say anything.
+func TestAnswersWithoutEvidence(t *testing.T) {
+	p := testPolicy(t)
+	o := options(t, p, Live, "anna", RoleOperator, nil)
+	delete(o.Checklist.Evidence, EvidenceRollback)
+	if err := o.Checklist.Allows("rollback-plan", Yes); fault.CodeOf(err) != fault.Answers || fault.DetailOf(err)["item"] != "rollback-plan" {
+		t.Errorf("%v", err)
+	}
+	for i := range o.Answers.Answers {
+		if one := &o.Answers.Answers[i]; one.ID == "rollback-plan" {
+			one.Answer, one.Comment = NotApplicable, "first version"
+		}
+	}
+	if _, err := NewDecision(o); err != nil {
+		t.Fatal(err)
+	}
+	o.Checklist.Evidence[EvidenceLimits] = failedFact
+	o.Refuse, o.Reason = true, "too slow"
+	if _, err := NewDecision(o); err != nil {
+		t.Fatal(err)
+	}
+	text := string(o.Checklist.Template(RoleOperator, English))
+	for _, want := range []string{englishWords["only_no"], englishWords["only_na"]} {
+		if strings.Count(text, want) != 1 {
+			t.Errorf("the template says %q %d times", want, strings.Count(text, want))
+		}
+	}
+}
+
+// A manifest without quality figures has no evidence of quality; one whose figure failed has evidence that it did.
+func TestQualityEvidence(t *testing.T) {
+	m := testManifest()
+	o := ChecklistOptions{Stage: Live, Manifest: m, ManifestSHA384: sha512.Sum384(testManifestBytes), Evidence: goodEvidence()}
+	for _, c := range []struct {
+		figures []bundle.QualityFigure
+		allowed []Reply
+	}{
+		{nil, []Reply{No, NotApplicable}},
+		{[]bundle.QualityFigure{{ID: "accuracy", Value: 0.1, Threshold: 0.9, Direction: "min"}}, []Reply{No}},
+		{[]bundle.QualityFigure{{ID: "accuracy", Value: 0.95, Threshold: 0.9, Direction: "min", Passed: true}}, []Reply{Yes, No, NotApplicable}},
+	} {
+		m.Quality = c.figures
+		list, err := BuildChecklist(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range []Reply{Yes, No, NotApplicable} {
+			if got := list.Allows("quality-figures", r) == nil; got != slices.Contains(c.allowed, r) {
+				t.Errorf("figures %v: reply %q is allowed: %v", c.figures, r, got)
+			}
+		}
+	}
+}
+
 func TestAnswersAtSigning(t *testing.T) {
 	p := testPolicy(t)
 	for name, c := range map[string]struct {
@@ -350,6 +411,13 @@ func TestAnswersAtSigning(t *testing.T) {
 		"long comment":  {func(o *DecisionOptions) { o.Answers.Answers[0].Comment = strings.Repeat("x", 2001) }, fault.Answers, "characters"},
 		"golden failed": {func(o *DecisionOptions) { o.Checklist.Evidence[EvidenceGolden] = Fact{} }, fault.PolicyRefuses, "golden-cases"},
 		"no evidence":   {func(o *DecisionOptions) { delete(o.Checklist.Evidence, EvidenceManifest) }, fault.PolicyRefuses, "bundle-proof"},
+		"failed figure": {func(o *DecisionOptions) { o.Checklist.Evidence[EvidenceLimits] = failedFact }, fault.Answers, "\"operating-limits\": answer \"yes\", but its evidence"},
+		"no figure":     {func(o *DecisionOptions) { delete(o.Checklist.Evidence, EvidenceLimits) }, fault.Answers, "\"operating-limits\": answer \"yes\", but there is no evidence"},
+		"empty figure":  {func(o *DecisionOptions) { o.Checklist.Evidence[EvidenceLimits] = Fact{} }, fault.Answers, "but there is no evidence"},
+		"failed, n/a": {func(o *DecisionOptions) {
+			o.Checklist.Evidence[EvidenceLimits] = failedFact
+			o.Answers.Answers[1].Answer, o.Answers.Answers[1].Comment = NotApplicable, "so what"
+		}, fault.Answers, "did not pass: want \"no\""},
 		"role not held": {func(o *DecisionOptions) { o.Role = RoleCompliance }, fault.PolicyRefuses, "not \"compliance\""},
 		"role unclear":  {func(o *DecisionOptions) { o.Person, o.Role = "cleo", "" }, fault.PolicyRefuses, "to be named"},
 		"no reason":     {func(o *DecisionOptions) { o.Refuse = true }, fault.Answers, "needs a reason"},
@@ -380,6 +448,8 @@ func TestForeignToolCannotApproveOverNo(t *testing.T) {
 		"no":               func(d *Decision) { d.Items[4].Answer, d.Items[4].Comment = No, "x" },
 		"unanswered":       func(d *Decision) { d.Items[4].Answer = "" },
 		"failed evidence":  func(d *Decision) { d.Evidence[EvidenceGolden] = Fact{} },
+		"yes over failed":  func(d *Decision) { d.Evidence[EvidenceLimits] = failedFact },
+		"yes over nothing": func(d *Decision) { delete(d.Evidence, EvidenceLimits) },
 		"integrity absent": func(d *Decision) { d.Items = append(d.Items[:2:2], d.Items[3:]...) },
 		"others' item":     func(d *Decision) { d.Items[3].Answer = Yes },
 	} {

@@ -55,6 +55,11 @@ func NewDecision(o DecisionOptions) (*Decision, error) {
 	if o.Previous != nil {
 		d.Previous = sha512.Sum384(o.Previous)
 	}
+	if !o.Refuse {
+		if failed := c.Failed(); len(failed) > 0 {
+			return nil, refuses("the automatic item %q did not pass; it can only be refused", failed[0]).With("item", failed[0])
+		}
+	}
 	var given map[string]Answer
 	if o.Answers != nil || !o.Refuse {
 		if given, err = o.Answers.check(c, role, !o.Refuse); err != nil {
@@ -65,11 +70,6 @@ func NewDecision(o DecisionOptions) (*Decision, error) {
 		a := given[it.ID]
 		d.Items = append(d.Items, DecidedItem{ID: it.ID, Role: it.Role, Automatic: it.Automatic, Optional: it.Optional,
 			Evidence: it.Evidence, Answer: a.Answer, Comment: a.Comment})
-	}
-	if !o.Refuse {
-		if failed := c.Failed(); len(failed) > 0 {
-			return nil, refuses("the automatic item %q did not pass; it can only be refused", failed[0]).With("item", failed[0])
-		}
 	}
 	if err := d.validate(); err != nil {
 		return nil, err
@@ -149,7 +149,8 @@ func (d *Decision) validate() error {
 	return d.validateItems()
 }
 
-// validateItems: no item twice; mine are answered, others' are not; what blocks, blocks.
+// validateItems: no item twice; mine are answered, others' are not; no answer says other than its evidence; what blocks,
+// blocks.
 func (d *Decision) validateItems() error {
 	seen := map[string]bool{}
 	for _, it := range d.Items {
@@ -167,6 +168,9 @@ func (d *Decision) validateItems() error {
 		case d.Refused && it.Answer == "":
 		case mine:
 			if err := checkReply(it.Answer, it.Comment); err != nil {
+				return fail("%w", err)
+			}
+			if err := d.Evidence.allows(it.Evidence, it.Answer); err != nil && !d.Refused {
 				return fail("%w", err)
 			}
 			if it.Answer == No && !it.Optional && !d.Refused {

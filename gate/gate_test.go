@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -326,6 +327,43 @@ func both(edits ...edit) edit {
 	}
 }
 
+// other puts something that is no file of ours in a file's place; the content is kept behind a link.
+func other(name, what string) edit {
+	return func(t *testing.T, s *testroot.Site) {
+		t.Helper()
+		p := s.Path(name)
+		err := os.Rename(p, p+".aside")
+		switch {
+		case err != nil:
+		case what == "link":
+			err = os.Symlink(filepath.Base(p)+".aside", p)
+		case what == "folder":
+			err = os.Mkdir(p, 0o755)
+		case what == "pipe":
+			err = exec.Command("mkfifo", p).Run()
+		default:
+			err = os.WriteFile(p, make([]byte, 8<<20), 0o644)
+		}
+		if err != nil {
+			t.Skipf("not on this system: %v", err)
+		}
+		if !strings.HasPrefix(name, v1) { // a link's target lies beside it, but not among the files of a version
+			return
+		}
+		if what != "link" {
+			_ = os.Remove(p + ".aside")
+		}
+	}
+}
+
+func vendorKey(names ...string) edit {
+	var text []byte
+	for _, n := range names {
+		text = append(text, testroot.Public(testroot.Key(n)).PEM()...)
+	}
+	return put("ai_models/keys/oem_model_signing.pub", string(text))
+}
+
 const (
 	v1      = "ai_models/bundles/v1_0_0/"
 	liveLog = "audit/decision_logs/live_execution.jsonl"
@@ -344,6 +382,27 @@ func TestEdited(t *testing.T) {
 		"live record: a time":                  {replace("ai_models/live.json", `"at": "2026`, `"at": "2027`), fault.RecordEdited, 7, gate.ErrGateClosed},
 		"live record: unknown member":          {replace("ai_models/live.json", `"at":`, `"At": "x", "at":`), fault.RecordEdited, 7, gate.ErrGateClosed},
 		"live record: no JSON":                 {put("ai_models/live.json", "{"), fault.RecordEdited, 7, gate.ErrGateClosed},
+		"live record: a link":                  {other("ai_models/live.json", "link"), fault.RecordEdited, 7, gate.ErrGateClosed},
+		"live record: a folder":                {other("ai_models/live.json", "folder"), fault.RecordEdited, 7, gate.ErrGateClosed},
+		"live record: a pipe":                  {other("ai_models/live.json", "pipe"), fault.RecordEdited, 7, gate.ErrGateClosed},
+		"live record: endless":                 {other("ai_models/live.json", "endless"), fault.RecordEdited, 7, gate.ErrGateClosed},
+		"policy: a link":                       {other("ai_models/policy.json", "link"), fault.RecordEdited, 7, gate.ErrGateClosed},
+		"policy: a folder":                     {other("ai_models/policy.json", "folder"), fault.RecordEdited, 7, gate.ErrGateClosed},
+		"policy: a pipe":                       {other("ai_models/policy.json", "pipe"), fault.RecordEdited, 7, gate.ErrGateClosed},
+		"policy: garbage":                      {put("ai_models/policy.json", "{"), fault.RecordEdited, 7, gate.ErrGateClosed},
+		"log: a link":                          {other(liveLog, "link"), fault.LogBroken, 7, gate.ErrGateClosed},
+		"log: a folder":                        {other(liveLog, "folder"), fault.LogBroken, 7, gate.ErrGateClosed},
+		"log: a pipe":                          {other(liveLog, "pipe"), fault.LogBroken, 7, gate.ErrGateClosed},
+		"logs: a file":                         {other("audit/decision_logs", "endless"), fault.LogBroken, 7, gate.ErrGateClosed},
+		"machine's key: empty":                 {put("machine/machine.pub", ""), fault.MachineOther, 7, gate.ErrGateClosed},
+		"machine's key: a link":                {other("machine/machine.pub", "link"), fault.MachineOther, 7, gate.ErrGateClosed},
+		"manifest: a link":                     {other(v1+"manifest.json", "link"), fault.InstalledChanged, 3, gate.ErrInvalidBundle},
+		"description: a pipe":                  {other(v1+"installed.json", "pipe"), fault.InstalledChanged, 3, gate.ErrInvalidBundle},
+		"vendor's key: another":                {vendorKey("stranger"), fault.RecordEdited, 7, gate.ErrGateClosed},
+		"vendor's key: one more":               {vendorKey("vendor", "stranger"), fault.RecordEdited, 7, gate.ErrGateClosed},
+		"vendor's key: garbage":                {put("ai_models/keys/oem_model_signing.pub", "x"), fault.RecordEdited, 7, gate.ErrGateClosed},
+		"vendor's key: removed":                {remove("ai_models/keys/oem_model_signing.pub"), fault.RecordEdited, 7, gate.ErrGateClosed},
+		"vendor's key: a link":                 {other("ai_models/keys/oem_model_signing.pub", "link"), fault.RecordEdited, 7, gate.ErrGateClosed},
 		"live record removed":                  {remove("ai_models/live.json"), fault.RecordEdited, 7, gate.ErrGateClosed},
 		"live record: engine":                  {replace("ai_models/live.json", `"kind": "reference"`, `"kind": "onnxruntime"`), fault.RecordEdited, 7, gate.ErrGateClosed},
 		"live record: proof":                   {replace("ai_models/live.json", `"limit_ms": 1000`, `"limit_ms": 1001`), fault.RecordEdited, 7, gate.ErrGateClosed},
@@ -511,5 +570,46 @@ func TestBotDuringInstall(t *testing.T) {
 	}
 	if len(seen) == 0 || seen["1.0.0"]+seen["1.1.0"] == 0 {
 		t.Errorf("seen %v", seen)
+	}
+}
+
+// Fallback is for machines that never had anything: any trace of an installation ends it, whatever else was removed.
+func TestNoFallbackWithTraces(t *testing.T) {
+	for _, keep := range []string{"ai_models/keys/oem", "ai_models/keys/site", "ai_models/keys/oem_model_signing.pub", "machine/machine.key", "machine/machine.pub", "reports",
+		"ai_models/bundles", "audit"} {
+		t.Run(keep, func(t *testing.T) {
+			s := testroot.Live(t)
+			aside := filepath.Join(t.TempDir(), "kept")
+			if err := os.Rename(s.Path(keep), aside); err != nil {
+				if err := os.CopyFS(aside, os.DirFS(s.Path(keep))); err != nil { // another file system
+					raw, err := os.ReadFile(s.Path(keep))
+					if err != nil || os.WriteFile(aside, raw, 0o600) != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if err := os.RemoveAll(s.Root()); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.MkdirAll(filepath.Dir(s.Path(keep)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			a, err := check(t, s, slot.Live)
+			if err != nil || a.Fallback != gate.FallbackAllowed {
+				t.Fatalf("empty: %+v: %v", a, err)
+			}
+			if fi, err := os.Stat(aside); err == nil && fi.IsDir() {
+				err = os.CopyFS(s.Path(keep), os.DirFS(aside))
+				if err != nil {
+					t.Fatal(err)
+				}
+			} else if raw, err := os.ReadFile(aside); err != nil || os.WriteFile(s.Path(keep), raw, 0o600) != nil {
+				t.Fatal(err)
+			}
+			a, err = check(t, s, slot.Live)
+			if err == nil || a.Fallback != gate.FallbackDisabled {
+				t.Errorf("%+v: %v", a, err)
+			}
+		})
 	}
 }

@@ -58,6 +58,9 @@ func (j *judge) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := j.stopped(); err != nil { // before the log: it is why the gate is closed, whatever else may be wrong
+		return err
+	}
 	if logErr != nil {
 		return logErr
 	}
@@ -67,11 +70,24 @@ func (j *judge) run(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	j.models, err = load(ctx, j, record)
-	if j.models != nil {
-		j.models.answer = j.answer
+	if j.models, err = load(ctx, j, record); err != nil {
+		return err
 	}
-	return err
+	j.models.answer = j.answer
+	if err := j.stopped(); err != nil { // loading takes its time
+		err = errors.Join(err, j.models.Close())
+		j.models = nil
+		return err
+	}
+	return nil
+}
+
+// stopped refuses a live stage that was switched off by a marker: no lock and no key are needed for that.
+func (j *judge) stopped() error {
+	if j.o.Stage != slot.Live {
+		return nil
+	}
+	return j.dir.CheckStop()
 }
 
 // present answers whether there are models at all. What is wrong with the logs is returned for later: it comes after the
@@ -96,7 +112,7 @@ func (j *judge) present() (logErr, err error) {
 	if j.hasModels() {
 		return logErr, nil
 	}
-	never := !j.begun && logErr == nil && !j.dir.Exists(slot.PolicyFile)
+	never := !j.begun && logErr == nil && !j.dir.Exists(slot.PolicyFile) && j.dir.Traces() == ""
 	if j.o.Require || !never {
 		return nil, missing()
 	}
@@ -121,7 +137,7 @@ func (j *judge) readLogs() error {
 	entries, err := j.dir.List(slot.AuditDir)
 	if err != nil {
 		j.begun = true
-		return err
+		return fault.New(fault.LogBroken, "the decision logs: %w", err)
 	}
 	for _, e := range entries {
 		if fi, err := e.Info(); err != nil || fi.Size() > 0 {
@@ -271,7 +287,8 @@ func (j *judge) mayTrade(ctx context.Context, found *slot.Record) error {
 	return j.dir.CheckRollback(j.ledger, j.policy, r, j.auth.ManifestBytes())
 }
 
-// unedited compares the stage's record and the trust roots with what the logs last made them.
+// unedited compares the stage's record and the trust roots with what the logs last made them, and the published key of
+// the vendor with its trust root.
 func (j *judge) unedited() error {
 	have := slot.Absent
 	if j.record != nil {
@@ -290,7 +307,7 @@ func (j *judge) unedited() error {
 			return err
 		}
 	}
-	return nil
+	return j.dir.CheckVendorKey(j.store)
 }
 
 // notThere says what is missing before the stage has a record.

@@ -18,11 +18,11 @@ type FitOptions struct {
 
 // InstallOptions are Install's.
 type InstallOptions struct {
-	Variant  string   // as in FitOptions; no other variant is tried then
-	Also     []string // further folders with volumes
+	Variant string   // as in FitOptions; no other variant is tried then
+	Also    []string // further folders with volumes
 	// Ask is called for a volume that no folder holds; it returns the folder that has it now. Nil: E-VOLUME-MISSING.
-	Ask func(ctx context.Context, want bundle.VolumeWanted) (dir string, err error)
-	Operator string   // who installs; empty: Config.Operator
+	Ask      func(ctx context.Context, want bundle.VolumeWanted) (dir string, err error)
+	Operator string // who installs; empty: Config.Operator
 }
 
 // Attempt is one variant's smoke test during an installation.
@@ -49,7 +49,7 @@ type SignOffResult struct {
 	Refused      bool
 	Record       string // absolute path of the record of the stage (JSON)
 	Envelope     string // absolute path of what the person signed
-	Report       string // the same path without extension; .txt is the readable report
+	Report       string // absolute path of the same to read (plain text)
 }
 
 // RollbackOptions are a person's decision to return to the version that was live before.
@@ -81,9 +81,18 @@ type Status struct {
 	Stages      map[slot.Stage]StageStatus `json:"stages"`
 	Waiting     []Waiting                  `json:"waiting"`
 	LastCheck   *LastCheck                 `json:"last_check,omitempty"`
+	Stop        *Stop                      `json:"stop,omitempty"`
 	Problems    []Problem                  `json:"problems"`
 	Busy        string                     `json:"busy,omitempty"` // who holds the lock
 	Next        []string                   `json:"next"`           // arguments of the next command; <…> stands for what a person fills in
+}
+
+// Stop is a live stage that was switched off while its record could not be written: it is off, and the next writing step
+// takes it into record and log. All is empty when the marker does not say.
+type Stop struct {
+	At       string `json:"at"`
+	Operator string `json:"operator"`
+	Reason   string `json:"reason"`
 }
 
 // StageStatus is what a stage runs.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice/installer"
 	"sluice/installer/slot"
@@ -19,6 +20,7 @@ const (
 	envBundle = "SLUICE_TEST_VICTIM_BUNDLE"
 	envAct    = "SLUICE_TEST_VICTIM_ACT"
 	envPoint  = "SLUICE_TEST_VICTIM_POINT"
+	envHold   = "SLUICE_TEST_VICTIM_HOLD"
 )
 
 // acts are what the victim does when it is killed; each can be done again.
@@ -57,6 +59,18 @@ func TestVictim(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := testroot.At(t, dir)
+	if os.Getenv(envHold) != "" {
+		s.In.SetCrash(func(at string) {
+			if at == os.Getenv(envHold) {
+				fmt.Println("holds at", at)
+				time.Sleep(time.Minute) // whoever started this kills it
+			}
+		})
+		if err := acts[os.Getenv(envAct)](s, os.Getenv(envBundle)); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
 	n := 0
 	s.In.SetCrash(func(at string) {
 		if n++; n == point {
@@ -91,6 +105,9 @@ func TestKilled(t *testing.T) {
 				s := before.Copy()
 				out := victim(t, s.Dir, act, bundle, point)
 				live, problems := state(t, s)
+				if act == "disable" && isOn(t, s) { // the marker comes first
+					problems += "live is on; "
+				}
 				if live == "" && was != "" {
 					problems += "nothing is live any more"
 				}

@@ -25,12 +25,18 @@ func (w *work) goLive(ctx context.Context, a *Approved) (*slot.Record, error) {
 	if a.stage != slot.Live {
 		return nil, fault.New(fault.StageOrder, "the approval is for stage %q, want live", a.stage).With("stage", string(a.stage))
 	}
+	if w.halted && !a.stopSeen {
+		return nil, fault.New(fault.NotLive, "live was switched off since the approval was proven: begin again").With("stage", string(slot.Live))
+	}
 	g := w.ground()
 	t, err := g.again(ctx, a.tested)
 	if err != nil {
 		return nil, err
 	}
 	w.about(t.auth)
+	if err := g.sound(); err != nil {
+		return nil, err
+	}
 	policy, err := g.policy()
 	if err != nil {
 		return nil, err
@@ -62,10 +68,24 @@ func (w *work) goLive(ctx context.Context, a *Approved) (*slot.Record, error) {
 		back.Previous = nil
 		r.Previous = &back
 	}
-	if _, err := w.putRecord(&r, audit.StatusLiveReady); err != nil {
+	if err := w.switchOn(&r); err != nil {
 		return nil, err
 	}
 	return &r, w.remember()
+}
+
+// sound refuses (E-RECORD-EDITED) a root whose lower rungs were edited: what is switched on must stand on them.
+func (g ground) sound() error {
+	for _, stage := range []slot.Stage{slot.Demo, slot.Paper} {
+		if _, _, err := g.record(stage); err != nil {
+			return err
+		}
+	}
+	store, err := g.dir.Roots()
+	if err != nil {
+		return err
+	}
+	return g.dir.CheckVendorKey(store)
 }
 
 // rolledBackFrom says whether the live record came by a rollback away from that version.
@@ -73,42 +93,139 @@ func rolledBackFrom(live, r *slot.Record) bool {
 	return live != nil && live.Rollback != nil && live.Previous.Same(r)
 }
 
-// Disable switches live off. It needs no key, works on a broken log too, and is done when it is done already.
-// Error: E-NOT-LIVE when nothing was ever live.
+// Disable switches live off. It needs no key and no lock: a marker is written first, at which the gate is closed, also
+// while an installation is at work, without the machine's key, on a broken log and on a full disk. Then it is taken into
+// the live record and the log, now where that is possible within about a second, else by the next writing step:
+// Status.Stop says so. Only GoLive and Rollback switch live on again.
+// Errors: E-NOT-LIVE when nothing was ever live; E-ROOT-READONLY and others when nothing at all can be written.
 func (in *Installer) Disable(ctx context.Context, operator, reason string) error {
-	_, err := write(ctx, in, demands{what: "live_disable", actor: operator, stage: slot.Live, urgent: true}, func(w *work) (struct{}, error) {
-		return struct{}{}, w.disable(reason)
-	})
+	if err := alive(ctx); err != nil {
+		return err
+	}
+	if operator == "" {
+		operator = in.c.Operator
+	}
+	if operator == "" {
+		operator = fsx.Account()
+	}
+	stop := &slot.Stop{Schema: slot.StopSchema, At: in.now(), Operator: operator, Reason: reason}
+	first := in.mark(stop, false)
+	if fault.CodeOf(first) == fault.BundleMissing { // no root: do not make one
+		return in.unlogged(nothingLive(in.c.Root))
+	}
+	in.point("stop marked")
+	d := demands{what: "live_disable", actor: operator, stage: slot.Live, patience: stopPatience}
+	_, err := write(ctx, in, d, func(w *work) (struct{}, error) { return struct{}{}, w.stopped(stop) })
+	if err == nil || fault.CodeOf(err) == fault.NotLive {
+		return err
+	}
+	// The marker says it, the record and the log follow. A writer at work may have settled the marker and still be on
+	// its way to switch live on: then it must find another.
+	if merr := in.mark(stop, true); merr != nil {
+		return in.unlogged(merr)
+	}
+	return nil
+}
+
+func nothingLive(root string) error {
+	return fault.New(fault.NotLive, "nothing is live in %q", root).With("root", root).With("stage", string(slot.Live))
+}
+
+// mark writes the stop marker; where nothing is live only with always, for a writer may be about to change that.
+func (in *Installer) mark(stop *slot.Stop, always bool) error {
+	dir, err := slot.Open(in.c.Root)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	switch {
+	case always && dir.Exists(slot.StopFile):
+		return nil
+	case !always && !dir.Exists(slot.Live.RecordFile()):
+		return nil
+	}
+	return dir.WriteStop(stop)
+}
+
+// stopped makes sure that the record says off; settling the marker has done that already where there was one.
+func (w *work) stopped(stop *slot.Stop) error {
+	live, _, err := w.ground().record(slot.Live)
+	if err != nil {
+		return err
+	}
+	if live == nil {
+		return nothingLive(w.in.c.Root)
+	}
+	return w.switchOff(live, stop)
+}
+
+// settleStop takes a stop marker into the live record and the log. Where the record is not what the log says, the marker
+// stays: it keeps the gate closed, and whoever needs the record says what is wrong with it.
+func (w *work) settleStop() error {
+	raw, err := w.dir.TakeStop()
+	if err != nil || raw == nil {
+		return err
+	}
+	w.halted = true
+	w.in.point("stop taken")
+	stop := slot.ParseStop(raw)
+	live, err := w.stoppedRecord(raw)
+	if err != nil {
+		return nil
+	}
+	settler := w.actor
+	if stop.Operator != "" {
+		w.actor = stop.Operator
+	}
+	defer func() { w.actor = settler }()
+	if err := w.note(audit.Live, "live_stop", statusLiveOff, nil, nil,
+		map[string]any{"at": stop.At, "reason": stop.Reason, "settled_by": settler}); err != nil {
+		return err
+	}
+	if live != nil {
+		if err := w.switchOff(live, stop); err != nil {
+			return err
+		}
+	}
+	w.in.point("stop settled")
+	return w.dir.StopSettled()
+}
+
+// stoppedRecord is the live record that a stop is about, nil when there is none. On a full disk it may be the marker itself.
+func (w *work) stoppedRecord(marker []byte) (*slot.Record, error) {
+	name := slot.Live.RecordFile()
+	if !w.dir.Exists(name) {
+		r, err := slot.ParseRecord(slot.Live, marker)
+		if err == nil && w.ledger.Check(name, slot.Sum(marker).String()) == nil {
+			r.Enabled = true // written back even if it said off
+			return r, nil
+		}
+	}
+	r, _, err := w.ground().record(slot.Live)
+	return r, err
+}
+
+// switchOff replaces the live record by one that says off.
+func (w *work) switchOff(live *slot.Record, stop *slot.Stop) error {
+	if !live.Enabled {
+		return nil
+	}
+	r := *live
+	r.Enabled, r.Reason, r.At, r.Operator = false, stop.Reason, w.in.now(), w.actor
+	_, err := w.putRecord(&r, statusLiveOff)
 	return err
 }
 
-func (w *work) disable(reason string) error {
-	old, _, err := w.dir.Record(slot.Live)
-	if err != nil {
-		return err // an edited record closes the gate by itself
+// switchOn replaces the live record by one that says on, unless live was stopped meanwhile: a stop that came after this
+// step had begun wins.
+func (w *work) switchOn(r *slot.Record) error {
+	if err := w.dir.CheckStop(); err != nil {
+		return err
 	}
-	if old == nil {
-		return fault.New(fault.NotLive, "nothing is live in %q", w.in.c.Root).With("root", w.in.c.Root).With("stage", string(slot.Live))
+	if _, err := w.putRecord(r, audit.StatusLiveReady); err != nil {
+		return err
 	}
-	if !old.Enabled {
-		return nil
-	}
-	r := *old
-	r.Enabled, r.Reason, r.At, r.Operator = false, reason, w.in.now(), w.actor
-	_, err = w.putRecord(&r, statusLiveOff)
-	if err == nil {
-		return nil
-	}
-	// The log does not take it. Closing must not fail for that: the record says off, and the gate is closed anyway.
-	r.Logs = old.Logs
-	raw, eerr := r.Encode()
-	if eerr != nil {
-		return eerr
-	}
-	if werr := fsx.WriteFile(w.dir.Root(), slot.Live.RecordFile(), raw, 0o644); werr != nil {
-		return werr
-	}
-	return fault.New(fault.CodeOf(err), "live is switched off, but the log did not take it: %w", err).With("disabled", true)
+	return w.dir.CheckStop()
 }
 
 // Rollback returns to the version that was live before. One registered person signs it; that version's sign-offs must
@@ -167,7 +284,7 @@ func (w *work) rollback(ctx context.Context, o RollbackOptions) (*slot.Record, e
 	back.Enabled, back.Previous, back.Reason, back.At, back.Operator = true, &from, o.Reason, w.in.now(), w.actor
 	back.SignOffs = fresh.signOffs
 	back.Rollback = &slot.SignOff{Stage: slot.Live, Path: name, SHA384: slot.Sum(statement), Person: person.ID}
-	if _, err := w.putRecord(&back, audit.StatusLiveReady); err != nil {
+	if err := w.switchOn(&back); err != nil {
 		return nil, err
 	}
 	return &back, nil

@@ -145,7 +145,9 @@ func (g ground) again(ctx context.Context, t *Tested) (*Tested, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r == nil || digest != t.digest {
+	// A stop that was pending when the token was made has been settled since: the same version, switched off.
+	settled := r != nil && t.record.Stage == slot.Live && r.Same(t.record) && !r.Enabled
+	if r == nil || digest != t.digest && !settled {
 		return nil, fault.New(fault.StageOrder, "version %q is not what stage %q runs any more: begin again", t.record.Version, t.record.Stage).
 			With("version", t.record.Version).With("stage", string(t.record.Stage))
 	}
@@ -184,7 +186,7 @@ func (g ground) reapprove(ctx context.Context, stage slot.Stage) (*Approved, err
 		if err != nil {
 			return nil, err
 		}
-		if paper != nil && live != nil && !live.Enabled && rolledBackFrom(live, paper) {
+		if paper != nil && live != nil && !g.on(live) && rolledBackFrom(live, paper) {
 			return g.approve(ctx, policy, stage, live, liveDigest)
 		}
 	}
@@ -206,12 +208,15 @@ func (g ground) reapprove(ctx context.Context, stage slot.Stage) (*Approved, err
 		if err != nil {
 			return nil, err
 		}
-		if live != nil && !live.Enabled && (paper == nil || !live.Same(paper)) {
+		if live != nil && !g.on(live) && (paper == nil || !live.Same(paper)) {
 			return g.approve(ctx, policy, stage, live, digest)
 		}
 	}
 	return nil, first
 }
+
+// on says whether a live record is in force.
+func (g ground) on(live *slot.Record) bool { return live.Enabled && !g.dir.Stopped() }
 
 // notOnPaper is the refusal for a root without a paper record.
 func (g ground) notOnPaper(policy *compliance.Policy, stage slot.Stage) (refusal, err error) {
@@ -239,7 +244,7 @@ func (g ground) approve(ctx context.Context, policy *compliance.Policy, stage sl
 }
 
 func (g ground) approveTested(policy *compliance.Policy, stage slot.Stage, t *Tested) (*Approved, error) {
-	a := &Approved{token: token{g.in}, tested: t, stage: stage}
+	a := &Approved{token: token{g.in}, tested: t, stage: stage, stopSeen: g.dir.Stopped()}
 	for _, s := range []slot.Stage{slot.Paper, slot.Live} {
 		got, err := g.dir.Approvals(g.ledger, policy, s, t.record, t.auth.ManifestBytes())
 		if err != nil {
@@ -334,7 +339,7 @@ func judgedBy(l *slot.Ledger, store *verify.Store, folder string) int {
 const infoTrustRoot = "trust_root"
 
 // evidence is what the program found out itself, for a checklist.
-func (g ground) evidence(ctx context.Context, t *Tested, heads map[string]slot.Head) (compliance.Evidence, error) {
+func (g ground) evidence(ctx context.Context, t *Tested, stage slot.Stage, heads map[string]slot.Head) (compliance.Evidence, error) {
 	m, r := t.auth.Manifest(), t.record
 	files, err := m.VariantPaths(r.Variant)
 	if err != nil {
@@ -350,22 +355,8 @@ func (g ground) evidence(ctx context.Context, t *Tested, heads map[string]slot.H
 		worstAbs, worstRel = max(worstAbs, c.WorstAbs), max(worstRel, c.WorstRel)
 	}
 	number := func(f float64) string { return strconv.FormatFloat(f, 'g', 4, 64) }
-	log := map[string]string{}
-	for name, h := range heads {
-		log[name+"_entries"], log[name+"_sha384"] = strconv.Itoa(h.Entries), h.SHA384.String()
-	}
-	back := map[string]string{"version": "none"}
-	if live, _, err := g.record(slot.Live); err == nil && live != nil {
-		way := live
-		if live.Same(r) {
-			way = live.Previous
-		}
-		if way != nil {
-			back = map[string]string{"version": way.Version, "variant": way.Variant, "manifest_sha384": way.ManifestSHA384.String()}
-		}
-	}
 	p := r.Proof
-	return compliance.Evidence{
+	found := compliance.Evidence{
 		compliance.EvidenceManifest: {Passed: true, Values: integrity},
 		compliance.EvidenceGolden: {Passed: len(p.Cases) > 0, Values: map[string]string{"cases": strconv.Itoa(len(p.Cases)),
 			"worst_abs": number(worstAbs), "worst_rel": number(worstRel), "engine": r.Engine.Kind, "engine_version": r.Engine.Version,
@@ -373,9 +364,55 @@ func (g ground) evidence(ctx context.Context, t *Tested, heads map[string]slot.H
 		compliance.EvidenceLimits: {Passed: p.MedianMS <= p.LimitMS && (p.LimitMiB == 0 || p.PeakMiB <= p.LimitMiB), Values: map[string]string{
 			"median_ms": number(p.MedianMS), "p95_ms": number(p.P95MS), "limit_ms": number(p.LimitMS),
 			"peak_mib": strconv.FormatInt(p.PeakMiB, 10), "limit_mib": strconv.FormatInt(p.LimitMiB, 10)}},
-		compliance.EvidenceLog:      {Passed: len(heads) > 0, Values: log},
-		compliance.EvidenceRollback: {Passed: true, Values: back},
-	}, nil
+	}
+	if fact := logFact(stage, heads); fact != nil {
+		found[compliance.EvidenceLog] = *fact
+	}
+	if fact := g.wayBack(ctx, r); fact != nil {
+		found[compliance.EvidenceRollback] = *fact
+	}
+	return found, nil
+}
+
+// logFact tells of the verified logs; nil, not available, while the stage below has none.
+func logFact(stage slot.Stage, heads map[string]slot.Head) *compliance.Fact {
+	below := slot.Demo
+	if stage == slot.Live {
+		below = slot.Paper
+	}
+	if heads[below.Log()].Entries == 0 {
+		return nil
+	}
+	f := &compliance.Fact{Passed: true, Values: map[string]string{}}
+	for name, h := range heads {
+		f.Values[name+"_entries"], f.Values[name+"_sha384"] = strconv.Itoa(h.Entries), h.SHA384.String()
+	}
+	return f
+}
+
+// wayBack tells of the version that a rollback would return to, its signature and bytes proven; nil, not available,
+// where nothing was live before.
+func (g ground) wayBack(ctx context.Context, r *slot.Record) *compliance.Fact {
+	live, _, err := g.record(slot.Live)
+	if err != nil {
+		return &compliance.Fact{Values: map[string]string{"problem": string(fault.CodeOf(err))}}
+	}
+	way := live
+	if live.Same(r) {
+		way = live.Previous
+	}
+	if way == nil {
+		return nil
+	}
+	f := &compliance.Fact{Values: map[string]string{"version": way.Version, "variant": way.Variant, "manifest_sha384": way.ManifestSHA384.String()}}
+	store, err := g.dir.Roots()
+	if err == nil {
+		_, err = g.dir.Verify(ctx, store, way, nil)
+	}
+	if f.Passed = err == nil; err != nil {
+		f.Values["problem"] = string(fault.CodeOf(err))
+	}
+	return f
 }
 
 // statusOf is the status that an outcome of a stage's record has in the log.

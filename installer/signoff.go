@@ -57,7 +57,7 @@ func (g ground) checklist(ctx context.Context, t *Tested, stage slot.Stage, poli
 	if stage != slot.Paper && stage != slot.Live {
 		return nil, fault.New(fault.Usage, "stage %q has no sign-off, want paper or live", stage).With("stage", string(stage))
 	}
-	ev, err := g.evidence(ctx, t, heads)
+	ev, err := g.evidence(ctx, t, stage, heads)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (g ground) checklist(ctx context.Context, t *Tested, stage slot.Stage, poli
 // SignOff records one person's decision about a stage. The tested version is proven again first; live needs a complete
 // paper stage. A refusal is signed and kept too, and blocks the stage. When paper is complete its record names the
 // version; when live is complete GoLive may switch it on.
-// Errors: E-POLICY-NONE, E-POLICY-REFUSES, E-KEY-UNFIT, E-ANSWERS, E-STAGE-ORDER, E-EXISTS (signed already).
+// Errors: E-POLICY-NONE, E-POLICY-REFUSES (signed already, too), E-KEY-UNFIT, E-ANSWERS, E-STAGE-ORDER.
 func (in *Installer) SignOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignOffResult, error) {
 	if !t.valid() || !t.token.of(in) {
 		return nil, noToken("sign-off", "smoke")
@@ -131,7 +131,7 @@ func (w *work) signOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignO
 	if err := w.keep(t, o, d, policy, name, envelope); err != nil {
 		return nil, err
 	}
-	out := &SignOffResult{Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name), Envelope: w.dir.Abs(name + envelopeSuffix)}
+	out := &SignOffResult{Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name + textSuffix), Envelope: w.dir.Abs(name + envelopeSuffix)}
 	if err := w.report(t, o, policy, list, name, append(slices.Clone(before.Envelopes), envelope)); err != nil {
 		return nil, err
 	}
@@ -356,6 +356,7 @@ func (in *Installer) Report(ctx context.Context, stage slot.Stage) (text, path s
 	if err != nil {
 		return "", "", err
 	}
+	list.Evidence = a.Signed[len(a.Signed)-1].Decision.Evidence // what the people saw, not what would be found today
 	rec, err := compliance.NewRecord(list, policy, a.Envelopes, g.want(t, stage))
 	if err != nil {
 		return "", "", err

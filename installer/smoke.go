@@ -103,7 +103,29 @@ func (w *work) prove(ctx context.Context, c *Candidate, before []Attempt) (*Test
 // that moment may hold it open for writing until its own exec (ETXTBSY).
 const busyTries = 40
 
+// maxContractModel is the largest model whose inputs and outputs are compared with the contract in this process, bytes:
+// it is read whole, and installing must not take more memory than it promises.
+const maxContractModel = 48 << 20
+
+// checkContract compares the contract with the models' own inputs and outputs (E-CONTRACT), which golden cases that were made
+// with the same mistake would not show. What else is wrong with a model, the smoke test says.
+func (w *work) checkContract(ctx context.Context, c *Candidate) error {
+	m := c.fit.auth.Manifest()
+	for _, p := range m.Variant(c.Variant()).Artifacts {
+		if a := m.Artifact(p); a.Role == bundle.RoleWeights && a.Size > maxContractModel {
+			return nil
+		}
+	}
+	if err := inference.CheckContract(ctx, m, c.Variant(), w.dir.Abs(c.folder)); fault.CodeOf(err) == fault.Contract {
+		return fault.New(fault.Contract, "variant %q: %w", c.Variant(), err).With("variant", c.Variant())
+	}
+	return nil
+}
+
 func (w *work) runCases(ctx context.Context, c *Candidate, spec inference.EngineSpec) (*inference.Report, error) {
+	if err := w.checkContract(ctx, c); err != nil {
+		return nil, err
+	}
 	job := inference.Job{Dir: w.dir.Abs(c.folder), Manifest: c.fit.auth.Manifest(), Variant: c.Variant(), Engine: spec}
 	for try := 0; ; try++ {
 		r, err := inference.Smoke(ctx, w.in.abs(slot.BinDir+"/"+programName), job, variantProgress(w.in.c.Progress, c.Variant()))

@@ -1,12 +1,14 @@
 package installer_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
 
 	"sluice/installer"
+	"sluice/installer/slot"
 	"sluice/internal/fault"
 	"sluice/internal/testroot"
 	"sluice/verify"
@@ -45,5 +47,68 @@ func TestSmallDisk(t *testing.T) {
 	s.Install(s.Bundle(testroot.BundleOptions{Version: "1.1.0", Bulk: 8 << 20}))
 	if _, err := os.Stat(left); err == nil {
 		t.Error("the leftover is still there though its space was needed")
+	}
+}
+
+// Live stops on a disk that takes no byte more, and on one that takes no file more either.
+func TestStopOnFullDisk(t *testing.T) {
+	for name, inodes := range map[string]bool{"no byte": false, "no file": true} {
+		t.Run(name, func(t *testing.T) {
+			s := testroot.Live(t)
+			disk := filepath.Join(t.TempDir(), "disk")
+			if err := os.Mkdir(disk, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=96m,nr_inodes=1000"); err != nil {
+				t.Skipf("no small disk here: %v", err)
+			}
+			t.Cleanup(func() { _ = syscall.Unmount(disk, 0) })
+			root := filepath.Join(disk, "root")
+			if err := os.CopyFS(root, os.DirFS(s.Root())); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(filepath.Join(root, "machine/machine.key"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s.Config.Root = root
+			s.Restart()
+			fill, err := os.Create(filepath.Join(disk, "fill"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for block := make([]byte, 4096); err == nil; {
+				_, err = fill.Write(block)
+			}
+			if cerr := fill.Close(); cerr != nil {
+				t.Fatal(cerr)
+			}
+			for n := 0; inodes; n++ {
+				if err := os.WriteFile(filepath.Join(disk, fmt.Sprint(n)), nil, 0o644); err != nil {
+					break
+				}
+			}
+			if err := s.In.Disable(t.Context(), "anna", "disk is full"); err != nil {
+				t.Fatal(err)
+			}
+			if isOn(t, s) {
+				t.Error("live is on")
+			}
+			entries, err := os.ReadDir(disk)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range entries {
+				if e.Name() != "root" {
+					_ = os.Remove(filepath.Join(disk, e.Name()))
+				}
+			}
+			if err := s.In.LogAppend(t.Context(), slot.Demo, "jan", "there is room again"); err != nil {
+				t.Fatal(err)
+			}
+			if stop, live := stopOf(t, s); stop != nil || live.Enabled || live.Version != "1.0.0" {
+				t.Errorf("stop %+v, live %+v", stop, live)
+			}
+			s.Enable()
+		})
 	}
 }

@@ -103,6 +103,9 @@ func (s *Status) fill(in *Installer, dir *slot.Dir) error {
 	store, err := dir.Roots()
 	s.problem(err)
 	s.Trust = err == nil && store.Has(verify.Oem)
+	if err == nil {
+		s.problem(dir.CheckVendorKey(store))
+	}
 	site := err == nil && store.Has(verify.Site)
 	g := ground{in: in, dir: dir, ledger: &slot.Ledger{}}
 	v, err := in.look()
@@ -116,6 +119,10 @@ func (s *Status) fill(in *Installer, dir *slot.Dir) error {
 		s.ModelFamily, s.Floor = h.Family, h.Floor
 	}
 	sound := err == nil // without logs, nothing can be compared
+	if dir.Stopped() {
+		m := dir.Stop()
+		s.Stop = &Stop{At: m.At, Operator: m.Operator, Reason: m.Reason}
+	}
 	records := map[slot.Stage]*slot.Record{}
 	for _, stage := range slot.Stages() {
 		r, _, err := dir.Record(stage)
@@ -128,6 +135,9 @@ func (s *Status) fill(in *Installer, dir *slot.Dir) error {
 		}
 		records[stage] = r
 		st := StageStatus{Version: r.Version, Variant: r.Variant, Engine: r.Engine.Kind, Enabled: r.Enabled, At: r.At}
+		if stage == slot.Live && s.Stop != nil {
+			st.Enabled, st.At = false, s.Stop.At
+		}
 		if r.Previous != nil {
 			st.Previous = r.Previous.Version
 		}
@@ -140,6 +150,12 @@ func (s *Status) fill(in *Installer, dir *slot.Dir) error {
 		s.Policy = policy != nil
 	}
 	s.Next = s.next(g, records, policy, site)
+	switch {
+	case sound && records[slot.Demo] == nil && dir.Exists(slot.Demo.RecordFile()) && len(s.Versions) > 0 && s.Versions[0].Version != "":
+		s.Next = []string{"smoke", "--version", s.Versions[0].Version} // writes the demo record anew
+	case len(s.Problems) > 0 && len(s.Next) > 0 && s.Next[0] == "check": // the gate need not notice all that is wrong here
+		s.Next = []string{"log", "verify"}
+	}
 	return nil
 }
 
@@ -183,7 +199,7 @@ func (s *Status) lastCheck(logs *audit.Logs) {
 // next finds what waits for whom, and the command that comes next.
 func (s *Status) next(g ground, records map[slot.Stage]*slot.Record, policy *compliance.Policy, site bool) []string {
 	demo, paper, live := records[slot.Demo], records[slot.Paper], records[slot.Live]
-	on := live != nil && live.Enabled
+	on := live != nil && live.Enabled && s.Stop == nil
 	signOff := func(stage slot.Stage, r *slot.Record) []string {
 		w := Waiting{Stage: stage, Version: r.Version, Roles: []string{}, People: []string{}}
 		raw, err := g.dir.Read(r.Folder+"/"+slot.ManifestFile, slot.MaxManifest)

@@ -143,6 +143,7 @@ type Approved struct {
 	tested   *Tested
 	stage    slot.Stage
 	signOffs []slot.SignOff // of this stage and the ones below
+	stopSeen bool           // a stop waited to be settled when it was made
 }
 
 // Stage is the stage that was approved.

@@ -17,7 +17,7 @@ import (
 )
 
 // RoleOf says in which role a person (id or name in the site's policy) signs a stage; role is the one wished for, or
-// empty for the only one that fits.
+// empty for the only one that fits. Errors: E-POLICY-NONE, E-POLICY-REFUSES (retired, too).
 func (in *Installer) RoleOf(who string, stage slot.Stage, role string) (string, error) {
 	policy, err := in.Policy()
 	if err != nil {
@@ -26,6 +26,9 @@ func (in *Installer) RoleOf(who string, stage slot.Stage, role string) (string, 
 	person, err := findPerson(policy, who)
 	if err != nil {
 		return "", err
+	}
+	if !policy.Active(person) {
+		return "", fault.New(fault.PolicyRefuses, "%q has retired and may not sign any more", person.ID).With("person", person.ID)
 	}
 	return policy.RoleFor(person, compliance.Stage(stage), role)
 }

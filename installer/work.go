@@ -25,7 +25,11 @@ import (
 )
 
 // lockPatience is how long a step waits for the lock: the gate of a bot holds it for the moment of one log entry.
-const lockPatience = 2 * time.Second
+// stopPatience is how long switching live off waits; it has taken effect before.
+const (
+	lockPatience = 2 * time.Second
+	stopPatience = time.Second
+)
 
 // statusAbandoned concludes an intent whose change did not take place.
 const statusAbandoned = "abandoned"
@@ -39,15 +43,17 @@ type work struct {
 	logs   *audit.Logs
 	ledger *slot.Ledger
 	actor  string
+	halted bool              // this step settled a stop
 	facts  map[string]string // what refusals in this step are about: source, version, manifest
 }
 
 // demands are what a writing step asks for.
 type demands struct {
-	what   string // name of the step in the log
-	actor  string // empty: Config.Operator
-	stage  slot.Stage
-	urgent bool // it must work on a broken log too: it only ever closes the gate
+	what     string // name of the step in the log
+	actor    string // empty: Config.Operator
+	stage    slot.Stage
+	urgent   bool          // it must work on a broken log too: it only ever closes the gate
+	patience time.Duration // for the lock; zero: lockPatience
 }
 
 // write runs one writing step: write access and file system are checked, the lock is taken, what a power cut left is
@@ -131,9 +137,12 @@ func (in *Installer) takeLock(ctx context.Context, d demands) (*fsx.Held, error)
 	if d.actor != "" {
 		holder += " by " + d.actor
 	}
+	if d.patience == 0 {
+		d.patience = lockPatience
+	}
 	for start := time.Now(); ; {
 		lock, err := fsx.Lock(in.abs(slot.LockFile), holder)
-		if fault.CodeOf(err) != fault.Locked || time.Since(start) > lockPatience {
+		if fault.CodeOf(err) != fault.Locked || time.Since(start) > d.patience {
 			return lock, err
 		}
 		select {
@@ -183,6 +192,9 @@ func (w *work) settle(ctx context.Context) error {
 		if err := w.conclude(m); err != nil {
 			return err
 		}
+	}
+	if err := w.settleStop(); err != nil {
+		return err
 	}
 	for _, dir := range []string{slot.ModelsDir, slot.ReportsDir, slot.MachineDir, slot.BinDir} {
 		if !w.dir.Exists(dir) {

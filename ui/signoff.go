@@ -610,7 +610,7 @@ func (s *signOff) end() page {
 		widgets.KV(w.t("live.version"), printable.Line(m.ModelFamily, 64)+" "+m.Version+", "+w.t("live.variant", "variant", s.tested.Record().Variant)),
 		widgets.KeyValue{Key: w.t("live.manifest"), Value: widgets.NewDigest("SHA-384", s.tested.ManifestSHA384().String())},
 		widgets.KV(w.t("signoff.person"), s.by),
-		widgets.KeyValue{Key: w.t("live.document"), Value: text(style.Mono, r.Report+".txt")})
+		widgets.KeyValue{Key: w.t("live.document"), Value: text(style.Mono, r.Report)})
 	objs := []fyne.CanvasObject{widgets.NewEdgeCard(state, facts)}
 	if !r.Refused {
 		rungs := w.rungs(s.records)
@@ -619,7 +619,7 @@ func (s *signOff) end() page {
 		objs = append([]fyne.CanvasObject{widgets.NewCard(widgets.NewLadder(rungs...))}, objs...)
 	}
 	p.content = widgets.Column(style.Gap, objs...)
-	p.extra = []action{{label: w.t("problem.save"), do: func() { w.saveReport(r.Report + ".txt") }}}
+	p.extra = []action{{label: w.t("problem.save"), do: func() { w.saveReport(r.Report) }}}
 	p.primary = &action{label: w.t("button.done"), do: w.home}
 	return p
 }

@@ -23,7 +23,7 @@ const ManifestName = "manifest.json"
 // index first when there are volumes, then the signature of the manifest's bytes, then the manifest itself, then its
 // place in history. Signatures need the threshold of role targets of the newest oem root.
 //
-// Errors: E-TRUST-NONE, E-TRUST-EXPIRED, E-SIGNATURE-*, E-DIGEST (the manifest is not what was signed), E-VOLUME-*,
+// Errors: E-TRUST-NONE, E-TRUST-EXPIRED, E-SIGNATURE-* (-INVALID also when the manifest is not what was signed), E-VOLUME-*,
 // those of bundle.ParseManifest, E-FAMILY-OTHER, E-VERSION-OLDER, E-VERSION-REUSED.
 func (s *Store) Authenticate(ctx context.Context, src *bundle.Source, h History) (*Authentic, error) {
 	r, err := s.newest(Oem)
@@ -199,7 +199,8 @@ func (j judge) manifest(raw, sig []byte) (*Authentic, error) {
 
 // BundleSignature checks one manifest file with its signature file and one public key, and nothing else: neither a
 // trust root, nor history, nor any artifact. It is the small function for programs that want only that.
-// Errors: E-SOURCE-MISSING, E-KEY-WEAK, E-SIGNATURE-*, E-DIGEST, E-LIMIT, E-IO.
+// Errors: E-SOURCE-MISSING (no manifest), E-KEY-WEAK, E-SIGNATURE-* (-MISSING: no signature file, or an empty one; -INVALID: the manifest
+// is not what was signed), E-LIMIT, E-IO.
 func BundleSignature(manifestPath, signaturePath string, publicKey ed25519.PublicKey) error {
 	key, err := bundle.NewPublicKey(publicKey)
 	if err != nil {
@@ -210,6 +211,9 @@ func BundleSignature(manifestPath, signaturePath string, publicKey ed25519.Publi
 		return err
 	}
 	sig, err := readLimited(signaturePath, bundle.MaxSignatureSize)
+	if fault.CodeOf(err) == fault.SourceMissing {
+		return fault.New(fault.SignatureMissing, "the manifest has no signature: %w", err).With("path", signaturePath)
+	}
 	if err != nil {
 		return err
 	}

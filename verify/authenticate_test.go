@@ -211,16 +211,17 @@ func TestThreat17SignatureOfSomethingElse(t *testing.T) {
 	}{
 		"policy":          {statement(t, m, func(s *bundle.Statement) { s.PredicateType = bundle.TypePolicy }, "t1"), fault.SignatureType},
 		"sign-off":        {statement(t, m, func(s *bundle.Statement) { s.PredicateType = bundle.TypeSignoff }, "t1"), fault.SignatureType},
-		"other manifest":  {statement(t, other, nil, "t1"), fault.Digest},
+		"other manifest":  {statement(t, other, nil, "t1"), fault.SignatureInvalid},
 		"other subject":   {statement(t, m, func(s *bundle.Statement) { s.Subjects[0].Name = "artifacts/model.onnx" }, "t1"), fault.SignatureType},
 		"two subjects":    {statement(t, m, func(s *bundle.Statement) { s.Subjects = append(s.Subjects, bundle.NewSubject("x", nil)) }, "t1"), fault.SignatureType},
-		"sha256 wrong":    {statement(t, m, func(s *bundle.Statement) { s.Subjects[0].SHA256[0] ^= 1 }, "t1"), fault.Digest},
-		"sha384 wrong":    {statement(t, m, func(s *bundle.Statement) { s.Subjects[0].SHA384[0] ^= 1 }, "t1"), fault.Digest},
+		"sha256 wrong":    {statement(t, m, func(s *bundle.Statement) { s.Subjects[0].SHA256[0] ^= 1 }, "t1"), fault.SignatureInvalid},
+		"sha384 wrong":    {statement(t, m, func(s *bundle.Statement) { s.Subjects[0].SHA384[0] ^= 1 }, "t1"), fault.SignatureInvalid},
 		"other family":    {statement(t, m, func(s *bundle.Statement) { s.Predicate = []byte(`{"model_family":"trend","version":"1.4.2"}`) }, "t1"), fault.SignatureInvalid},
 		"other version":   {statement(t, m, func(s *bundle.Statement) { s.Predicate = []byte(`{"model_family":"regime","version":"1.4.3"}`) }, "t1"), fault.SignatureInvalid},
 		"empty predicate": {statement(t, m, func(s *bundle.Statement) { s.Predicate = []byte(`{}`) }, "t1"), fault.SignatureInvalid},
 		"more predicate":  {statement(t, m, func(s *bundle.Statement) { s.Predicate = []byte(`{"model_family":"regime","version":"1.4.2","x":1}`) }, "t1"), fault.SignatureInvalid},
 		"none":            {[]byte("{}"), fault.SignatureInvalid},
+		"empty":           {[]byte{}, fault.SignatureMissing},
 	} {
 		a, err := s.AuthenticateInstalled(m, c.sig, 1, History{})
 		if a != nil {
@@ -322,15 +323,20 @@ func TestBundleSignature(t *testing.T) {
 		t.Error(err)
 	}
 	wantCode(t, BundleSignature(manifest, sig, public(t, "t2").Bytes()), fault.SignatureUntrusted, "")
-	wantCode(t, BundleSignature(manifest, filepath.Join(dir, "absent"), key), fault.SourceMissing, "absent")
+	wantCode(t, BundleSignature(manifest, filepath.Join(dir, "absent"), key), fault.SignatureMissing, "absent")
+	wantCode(t, BundleSignature(filepath.Join(dir, "absent"), sig, key), fault.SourceMissing, "absent")
 	wantCode(t, BundleSignature(manifest, sig, key[:31]), fault.KeyWeak, "")
 	for i := range 40 {
 		at := i * len(m) / 40
 		flipped := bytes.Clone(m)
 		flipped[at] ^= 1
 		write(flipped, statement(t, m, nil, "t1"))
-		wantCode(t, BundleSignature(manifest, sig, key), fault.Digest, "")
+		wantCode(t, BundleSignature(manifest, sig, key), fault.SignatureInvalid, "")
 	}
+	write(nil, statement(t, m, nil, "t1"))
+	wantCode(t, BundleSignature(manifest, sig, key), fault.SignatureInvalid, "")
+	write(m, nil)
+	wantCode(t, BundleSignature(manifest, sig, key), fault.SignatureMissing, "")
 	write(m, []byte(strings.Repeat(" ", bundle.MaxSignatureSize+1)))
 	wantCode(t, BundleSignature(manifest, sig, key), fault.Limit, "")
 }

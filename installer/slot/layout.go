@@ -19,20 +19,22 @@ import (
 
 // Names below the root, separated by slashes on every system.
 const (
-	ModelsDir    = "ai_models"
-	KeysDir      = "ai_models/keys"
-	BundlesDir   = "ai_models/bundles"
-	PolicyFile   = "ai_models/policy.json"
-	LatestName   = "latest"
-	AuditDir     = "audit/decision_logs"
-	ReportsDir   = "reports"
-	BinDir       = "bin"
-	EnginesDir   = "engines"
-	MachineDir   = "machine"
-	StagingDir   = ".staging"
-	LockFile     = ".lock"
-	ManifestFile = "manifest.json"
-	SigFile      = "manifest.sig"
+	ModelsDir  = "ai_models"
+	KeysDir    = "ai_models/keys"
+	BundlesDir = "ai_models/bundles"
+	PolicyFile = "ai_models/policy.json"
+	// VendorKeyFile is the vendor's signing key for those who check bundles by themselves.
+	VendorKeyFile = "ai_models/keys/oem_model_signing.pub"
+	LatestName    = "latest"
+	AuditDir      = "audit/decision_logs"
+	ReportsDir    = "reports"
+	BinDir        = "bin"
+	EnginesDir    = "engines"
+	MachineDir    = "machine"
+	StagingDir    = ".staging"
+	LockFile      = ".lock"
+	ManifestFile  = "manifest.json"
+	SigFile       = "manifest.sig"
 	// InstalledFile lies in each version folder and says which variant it holds.
 	InstalledFile = "installed.json"
 
@@ -126,6 +128,21 @@ func (d *Dir) Exists(name string) bool {
 // Read reads a regular file of at most limit bytes; the error wraps fs.ErrNotExist when there is none.
 func (d *Dir) Read(name string, limit int64) ([]byte, error) {
 	return fsx.ReadFile(d.root, name, limit)
+}
+
+// odd says of an error of reading that something else lies there than a file of this program: a link, a folder, a pipe, or
+// far too many bytes. It is not the bundle's fault then, but somebody's on this machine.
+func odd(err error) bool {
+	code := fault.CodeOf(err)
+	return code == fault.Path || code == fault.Limit
+}
+
+// edited is E-RECORD-EDITED for what is odd at a local record's place; other errors stay.
+func edited(name string, err error) error {
+	if !odd(err) {
+		return err
+	}
+	return fault.New(fault.RecordEdited, "record %q: %w", name, err).With("path", name)
 }
 
 // Folder is the name of the version's folder for its first installed variant.

@@ -149,7 +149,11 @@ func (l *Ledger) Check(path, have string) error {
 		With("path", path).With("want", want).With("have", have)
 }
 
-// Have says what a path is now: the digest of a file, that of its manifest for a version folder, or Absent.
+// strange is what a path is that holds neither a file nor a version folder: nothing that this program makes.
+const strange = "strange"
+
+// Have says what a path is now: the digest of a file, that of its manifest for a version folder, Absent, or for
+// anything else, a link for example, a word that no log holds.
 func (d *Dir) Have(path string) (string, error) {
 	fi, err := d.root.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -164,6 +168,9 @@ func (d *Dir) Have(path string) (string, error) {
 	f, err := fsx.Open(d.root, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Absent, nil
+	}
+	if odd(err) {
+		return strange, nil
 	}
 	if err != nil {
 		return "", err
@@ -185,17 +192,19 @@ func SumReader(r io.Reader) (bundle.Digest, error) {
 	return bundle.Digest(h.Sum(nil)), nil
 }
 
-// Pulse changes whenever a log grows or a stage's record is replaced: a reader without the lock that found something
+// Pulse changes whenever a log grows, a stage's record is replaced or live is stopped: a reader without the lock that found something
 // wrong looks again when it changed meanwhile.
 func (d *Dir) Pulse() string {
 	out := ""
+	names := []string{StopFile, StopTaken}
 	for _, s := range Stages() {
-		for _, name := range []string{AuditDir + "/" + s.Log() + ".jsonl", s.RecordFile()} {
-			if fi, err := d.root.Lstat(name); err == nil {
-				out += fmt.Sprintf("%d %d,", fi.Size(), fi.ModTime().UnixNano())
-			} else {
-				out += "-,"
-			}
+		names = append(names, AuditDir+"/"+s.Log()+".jsonl", s.RecordFile())
+	}
+	for _, name := range names {
+		if fi, err := d.root.Lstat(name); err == nil {
+			out += fmt.Sprintf("%d %d,", fi.Size(), fi.ModTime().UnixNano())
+		} else {
+			out += "-,"
 		}
 	}
 	return out

@@ -1,17 +1,22 @@
 package slot
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
+	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 
 	"sluice/bundle"
 	"sluice/compliance"
 	"sluice/internal/fault"
 	"sluice/internal/fsx"
 	"sluice/internal/machineid"
+	"sluice/verify"
 )
 
 // machineDomain separates this use of the system's machine id from all others.
@@ -23,21 +28,39 @@ type Machine = compliance.Machine
 // MachineKey reads the private log key; the error wraps fs.ErrNotExist when there is none.
 func (d *Dir) MachineKey() (ed25519.PrivateKey, error) {
 	raw, err := d.Read(keyFile, maxKey)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return bundle.ParsePrivateKey(raw, nil)
+	var key ed25519.PrivateKey
+	if err == nil {
+		key, err = bundle.ParsePrivateKey(raw, nil)
+	}
+	if err != nil {
+		return nil, notMade(keyFile, err)
+	}
+	return key, nil
+}
+
+// notMade says of a key file of the machine that it is not what this program wrote; an error of the system stays one.
+func notMade(name string, err error) error {
+	if code := fault.CodeOf(err); code.Exit() == fault.IO.Exit() {
+		return err
+	}
+	return fault.New(fault.MachineOther, "the machine's key %q is not the one that was made here: %w", name, err).With("path", name)
 }
 
 // MachinePublicKey reads the public half, which needs no privilege; the error wraps fs.ErrNotExist when there is none.
 func (d *Dir) MachinePublicKey() (bundle.PublicKey, error) {
 	raw, err := d.Read(pubFile, maxKey)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return bundle.PublicKey{}, err
 	}
-	key, err := bundle.ParsePublicKey(raw)
+	var key bundle.PublicKey
+	if err == nil {
+		key, err = bundle.ParsePublicKey(raw)
+	}
 	if err != nil {
-		return bundle.PublicKey{}, fault.New(fault.MachineOther, "the machine's public key %q is not the one that was made here: %w", pubFile, err).With("path", pubFile)
+		return bundle.PublicKey{}, notMade(pubFile, err)
 	}
 	return key, nil
 }
@@ -51,8 +74,8 @@ func (d *Dir) EnsureMachineKey(random io.Reader) (ed25519.PrivateKey, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if d.Exists(pubFile) { // a new key would not be the one that approvals and logs name
-		return nil, fault.New(fault.MachineOther, "%q is gone, but %q is there: want the key that belongs to it", keyFile, pubFile).With("path", keyFile)
+	if used := d.keyUsed(); used != "" { // a new key would not be the one that approvals and logs name
+		return nil, fault.New(fault.MachineOther, "%q is gone, but %q is there: want the key that belongs to it", keyFile, used).With("path", keyFile)
 	}
 	_, priv, err := bundle.GenerateKey(random, "machine", nil)
 	if err != nil {
@@ -65,6 +88,20 @@ func (d *Dir) EnsureMachineKey(random io.Reader) (ed25519.PrivateKey, error) {
 		return nil, err
 	}
 	return key, d.ensurePublic(key)
+}
+
+// keyUsed names something that a machine key made, empty when there is nothing: its public half, a log, a stage's record.
+func (d *Dir) keyUsed() string {
+	names := []string{pubFile}
+	for _, s := range Stages() {
+		names = append(names, AuditDir+"/"+s.Log()+".jsonl", s.RecordFile())
+	}
+	for _, name := range names {
+		if d.Exists(name) {
+			return name
+		}
+	}
+	return ""
 }
 
 // ensurePublic writes machine.pub where it is missing; one that differs is a refusal, not something to mend silently.
@@ -99,6 +136,70 @@ func (d *Dir) Machine(ctx context.Context) (Machine, error) {
 // the log key tells this machine from others.
 func systemID(ctx context.Context) bundle.Digest {
 	return Sum([]byte(machineDomain + machineid.Read(ctx).Value))
+}
+
+// CheckVendorKey refuses (E-RECORD-EDITED) a published vendor key, oem_model_signing.pub, that is not exactly the keys that
+// the vendor's trust root lets sign bundles: this program does not read it, but others are given it to check signatures with.
+func (d *Dir) CheckVendorKey(store *verify.Store) error {
+	if !store.Has(verify.Oem) {
+		return nil
+	}
+	var want, have []string
+	for _, r := range store.Describe() {
+		for _, k := range r.Keys {
+			if r.Of == verify.Oem && slices.Contains(k.Roles, verify.RoleTargets) {
+				want = append(want, k.KeyID)
+			}
+		}
+	}
+	changed := func(err error) error {
+		return fault.New(fault.RecordEdited, "%q is not the key of the vendor's trust root: %w", VendorKeyFile, err).With("path", VendorKeyFile)
+	}
+	raw, err := d.Read(VendorKeyFile, maxKey)
+	if err != nil && !odd(err) && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err != nil {
+		return changed(err)
+	}
+	whole := raw
+	for len(raw) > 0 {
+		block, rest := pem.Decode(raw)
+		if block == nil {
+			break
+		}
+		key, err := bundle.ParsePublicKey(pem.EncodeToMemory(block))
+		if err != nil {
+			return changed(err)
+		}
+		have, raw = append(have, key.ID()), rest
+	}
+	slices.Sort(want)
+	slices.Sort(have)
+	if !slices.Equal(want, have) || len(bytes.TrimSpace(raw)) > 0 {
+		return changed(fmt.Errorf("it holds %q in %d bytes, want %q", have, len(whole), want))
+	}
+	return nil
+}
+
+// Traces names something that only an installation leaves, models or not: a trust root, a machine key, a report, a version
+// folder. Empty: this root never had anything.
+func (d *Dir) Traces() string {
+	for _, name := range []string{KeysDir, ReportsDir, MachineDir, BundlesDir} {
+		entries, err := d.List(name)
+		if err != nil {
+			return name // not even a folder: somebody's doing
+		}
+		for _, e := range entries {
+			if !e.IsDir() || name != KeysDir {
+				return name + "/" + e.Name()
+			}
+			if inside, err := d.List(name + "/" + e.Name()); err != nil || len(inside) > 0 {
+				return name + "/" + e.Name()
+			}
+		}
+	}
+	return ""
 }
 
 // CheckMachine refuses (E-MACHINE-OTHER) a record made on another machine.

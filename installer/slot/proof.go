@@ -16,7 +16,13 @@ import (
 )
 
 // Roots opens the trust roots of this installation.
-func (d *Dir) Roots() (*verify.Store, error) { return verify.OpenStore(d.Abs(KeysDir)) }
+func (d *Dir) Roots() (*verify.Store, error) {
+	s, err := verify.OpenStore(d.Abs(KeysDir))
+	if odd(err) {
+		return nil, fault.New(fault.TrustInvalid, "the trust roots: %w", err).With("path", d.Abs(KeysDir))
+	}
+	return s, err
+}
 
 // Authentic repeats the trust decision for a version folder: its manifest's signature by the root of that number.
 // No artifact is read.
@@ -34,6 +40,9 @@ func (d *Dir) Authentic(store *verify.Store, folder string, rootVersion int) (*v
 
 func (d *Dir) readBundleFile(folder, name string, limit int64) ([]byte, error) {
 	raw, err := d.Read(folder+"/"+name, limit)
+	if odd(err) {
+		return nil, fault.New(fault.InstalledChanged, "folder %q holds another %q: %w", folder, name, err).With("path", d.Abs(folder))
+	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return raw, err
 	}
@@ -96,7 +105,7 @@ func (d *Dir) Policy(store *verify.Store, l *Ledger) (*compliance.Policy, error)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return nil, err
+		return nil, edited(PolicyFile, err)
 	default:
 		have = Sum(raw).String()
 	}
@@ -153,7 +162,7 @@ func (d *Dir) Approvals(l *Ledger, policy *compliance.Policy, stage Stage, r *Re
 			continue
 		}
 		raw, err := d.Read(m.Path, MaxReport)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !odd(err) {
 			return nil, err
 		}
 		if err != nil || Sum(raw).String() != m.Becomes {
@@ -255,7 +264,7 @@ func (d *Dir) CheckRollback(l *Ledger, policy *compliance.Policy, r *Record, man
 		return fault.New(fault.PolicyNone, "the site has no policy that says who may roll back")
 	}
 	raw, err := d.Read(r.Rollback.Path, MaxReport)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !odd(err) {
 		return err
 	}
 	bad := func(err error) error {

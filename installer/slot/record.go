@@ -197,7 +197,7 @@ func (d *Dir) Record(stage Stage) (*Record, bundle.Digest, error) {
 		return nil, bundle.Digest{}, nil
 	}
 	if err != nil {
-		return nil, bundle.Digest{}, err
+		return nil, bundle.Digest{}, edited(stage.RecordFile(), err)
 	}
 	r, err := ParseRecord(stage, raw)
 	if err != nil {

@@ -28,7 +28,7 @@ func (d *Dir) State() (*State, error) {
 		return &State{Schema: StateSchema}, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, edited(stateFile, err)
 	}
 	return parseState(raw)
 }

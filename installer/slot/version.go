@@ -68,7 +68,7 @@ func (i *Installed) Equal(o *Installed) bool {
 func (d *Dir) Installed(folder string) (*Installed, error) {
 	raw, err := d.Read(folder+"/"+InstalledFile, MaxManifest)
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) || odd(err) {
 			err = fault.New(fault.InstalledChanged, "folder %q holds no %q: %w", folder, InstalledFile, err).With("path", folder)
 		}
 		return nil, err

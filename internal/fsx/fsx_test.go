@@ -26,6 +26,19 @@ func open(t *testing.T) (*os.Root, string) {
 	return root, dir
 }
 
+// A file where the folder should be is named with the account that cannot use it.
+func TestWritableProbeOfAFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	err := WritableProbe(name)
+	want(t, err, fault.RootReadonly)
+	if d := fault.DetailOf(err); d["path"] != name || d["account"] == nil {
+		t.Errorf("detail %v, want path and account", d)
+	}
+}
+
 func want(t *testing.T, err error, code fault.Code) {
 	t.Helper()
 	if fault.CodeOf(err) != code {

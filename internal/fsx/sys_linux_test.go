@@ -85,7 +85,7 @@ func TestFullAndReadOnlyDisk(t *testing.T) {
 	want(t, RemoveAll(root, "small"), fault.RootReadonly)
 	err = WritableProbe(filepath.Join(dir, "deeper", "root"))
 	want(t, err, fault.RootReadonly)
-	if d := fault.DetailOf(err); d["folder"] != dir || d["account"] == nil {
-		t.Errorf("detail %v, want folder and account", d)
+	if d := fault.DetailOf(err); d["path"] != dir || d["folder"] != dir || d["account"] == nil {
+		t.Errorf("detail %v, want path, folder and account", d)
 	}
 }

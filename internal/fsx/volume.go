@@ -117,7 +117,7 @@ func CheckSpace(path string, need int64) error {
 }
 
 // WritableProbe tries to make, write, sync, rename and remove a file in the folder path or, while it does not exist, in
-// its nearest existing parent. E-ROOT-READONLY carries "folder" and "account".
+// its nearest existing parent. E-ROOT-READONLY carries "path" (also as "folder") and "account".
 func WritableProbe(path string) error {
 	at, err := existing(path)
 	if err != nil {
@@ -129,14 +129,14 @@ func WritableProbe(path string) error {
 	}
 	if !fi.IsDir() {
 		return fault.New(fault.RootReadonly, "%q is a %s, want a folder", at, kindOf(fi.Mode())).
-			With("folder", at).With("account", Account())
+			With("folder", at).With("path", at).With("account", Account())
 	}
 	if err := probe(at); err != nil {
 		if noSpace(err) {
 			return fault.New(fault.Space, "writing a trial file into %q: %w", at, err).With("path", at)
 		}
 		return fault.New(fault.RootReadonly, "account %q cannot write into %q: %w", Account(), at, err).
-			With("folder", at).With("account", Account())
+			With("folder", at).With("path", at).With("account", Account())
 	}
 	return nil
 }

@@ -74,8 +74,18 @@ func (p *plan) entries() []entry {
 
 // archive is a tar of manifest, signature and the given entries.
 func (p *plan) archive(entries ...entry) []byte {
+	return tarOf(append(p.head(), entries...)...)
+}
+
+// head are the two entries that every archive begins with.
+func (p *plan) head() []entry {
+	return []entry{{name: "manifest.json", data: p.raw}, {name: "manifest.sig", data: p.sig}}
+}
+
+// tarOf is a tar of the given entries.
+func tarOf(entries ...entry) []byte {
 	var out []byte
-	for _, e := range append([]entry{{name: "manifest.json", data: p.raw}, {name: "manifest.sig", data: p.sig}}, entries...) {
+	for _, e := range entries {
 		out = append(out, e.bytes()...)
 	}
 	return append(out, make([]byte, 1024)...)

@@ -173,6 +173,13 @@ func unsigned() []Hostile {
 			p.sig = []byte(`{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[]}`)
 			return nil
 		})},
+		{"signature-entry-missing", 2, fault.SignatureMissing, unsealed(func(head []entry) []entry { return head[:1] })},
+		{"signature-entry-empty", 2, fault.SignatureMissing, unsealed(func(head []entry) []entry { head[1].data = nil; return head })},
+		{"manifest-changed-after-signing", 2, fault.SignatureInvalid, unsealed(func(head []entry) []entry {
+			head[0].data = bytes.Replace(head[0].data, []byte(`"priority":10`), []byte(`"priority":11`), 1)
+			return head
+		})},
+		{"manifest-emptied-after-signing", 2, fault.SignatureInvalid, unsealed(func(head []entry) []entry { head[0].data = nil; return head })},
 		{"garbage-signature", 2, fault.SignatureInvalid, signed(func(p *plan) error { p.sig = []byte("not an envelope"); return nil })},
 		{"broken-signature", 2, fault.SignatureInvalid, signed(func(p *plan) error {
 			// The first character of the signature's base64, which is 84 bytes of text before the closing quote.
@@ -182,9 +189,21 @@ func unsigned() []Hostile {
 		})},
 		{"signature-of-policy", 17, fault.SignatureType, statement(func(_ *plan, s *bundle.Statement) { s.PredicateType = bundle.TypePolicy })},
 		{"signature-of-another-name", 17, fault.SignatureType, statement(func(_ *plan, s *bundle.Statement) { s.Subjects[0].Name = "policy.json" })},
-		{"signature-of-another-manifest", 17, fault.Digest, statement(func(p *plan, s *bundle.Statement) {
+		{"signature-of-another-manifest", 17, fault.SignatureInvalid, statement(func(p *plan, s *bundle.Statement) {
 			s.Subjects[0] = bundle.NewSubject("manifest.json", append(bytes.Clone(p.raw), '\n'))
 		})},
+	}
+}
+
+// unsealed makes a stream bundle whose first two entries, manifest.json and manifest.sig, were changed after signing.
+func unsealed(change func(head []entry) []entry) func(string) (Written, error) {
+	return func(dir string) (Written, error) {
+		p, err := newPlan(Options{})
+		if err != nil {
+			return Written{}, err
+		}
+		w := p.written(dir)
+		return w, os.WriteFile(w.Path, oneFrame(tarOf(append(change(p.head()), p.entries()...)...)), 0o644)
 	}
 }
 
@@ -305,6 +324,10 @@ func typed() []Hostile {
 		{"xattr", 10, fault.Entry, instead(func(e *entry) { e.pax = map[string]string{"SCHILY.xattr.security.capability": "x"} })},
 		{"gnu-sparse", 10, fault.Entry, instead(func(e *entry) { e.typ = 'S' })},
 		{"pax-sparse", 10, fault.Entry, instead(func(e *entry) { e.pax = map[string]string{"GNU.sparse.realsize": "1099511627776"} })},
+		{"pax-twice", 10, fault.Entry, streamed(func(_ *plan, all []entry) []entry {
+			pax := entry{name: "././@PaxHeader", typ: 'x', data: paxRecord("mtime", "1")}
+			return append([]entry{pax, pax}, all...)
+		})},
 		{"gnu-long-name", 10, fault.Entry, with(entry{name: "LongLink", typ: 'L', data: []byte(path)})},
 		{"link-then-through", 10, fault.Entry, streamed(func(_ *plan, all []entry) []entry {
 			return append([]entry{{name: "artifacts/cpu", typ: '2', link: "/tmp"}}, all...)
@@ -361,6 +384,10 @@ func bombs() []Hostile {
 	return []Hostile{
 		{"zstd-window", 13, fault.Limit, file(func(*plan) []byte { return []byte{0x28, 0xb5, 0x2f, 0xfd, 4, 0x98, 1, 0, 0} })},
 		{"zstd-window-and-data", 13, fault.Limit, patchedStream(func(b []byte) []byte { b[5] = 0x98; return b })},
+		{"zstd-empty-blocks", 13, fault.Format, patchedStream(func(b []byte) []byte {
+			const header = 6 // magic, descriptor, window
+			return slices.Concat(b[:header], make([]byte, 3*100_000), b[header:])
+		})},
 		{"large-manifest", 13, fault.Limit, file(func(*plan) []byte {
 			return oneFrame(entry{name: "manifest.json", size: "10000000000"}.bytes())
 		})},
@@ -393,6 +420,13 @@ func manifests() []Hostile {
 		{"json-null", 14, fault.ManifestInvalid, edit(`"priority":10`, `"priority":null`)},
 		{"json-1e400", 14, fault.ManifestInvalid, edit(`"max_latency_ms":1000`, `"max_latency_ms":1e400`)},
 		{"json-deep", 14, fault.ManifestInvalid, edit(`"version"`, `"x_deep":`+strings.Repeat("[", 100_000)+strings.Repeat("]", 100_000)+`,"version"`)},
+		{"json-many-extensions", 14, fault.ManifestInvalid, streamedManifest(func(p *plan) ([]byte, error) {
+			out := []byte("{")
+			for i := range 500_000 {
+				out = fmt.Appendf(out, `"x_%d":0,`, i)
+			}
+			return append(out, p.raw[1:]...), nil
+		})},
 		{"json-utf8", 14, fault.ManifestInvalid, edit(`"accuracy"`, "\"accuracy\xff\"")},
 		{"json-trailing", 14, fault.ManifestInvalid, streamedManifest(func(p *plan) ([]byte, error) { return append(bytes.Clone(p.raw), "{}"...), nil })},
 		{"json-empty", 14, fault.ManifestInvalid, streamedManifest(func(*plan) ([]byte, error) { return []byte(" "), nil })},
