@@ -33,7 +33,7 @@ stick_out() {
 }
 stick_make() {
 	if [ "$(id -u)" = 0 ] && command -v mkfs.ext4 >/dev/null; then
-		truncate -s 256M "$WORK/stick.img"
+		truncate -s 640M "$WORK/stick.img"
 		mkfs.ext4 -q -F "$WORK/stick.img"
 		STICK=/media/sluice-e2e-$$
 		mkdir -p "$STICK"
@@ -228,7 +228,7 @@ sign_live() {
 	shot "live-$3"
 }
 sign_paper 11 1.0.0
-sign_live 12 11 1.0.0
+sign_live 12 12 1.0.0
 
 # --- an update while live: the old version stays until the new one is signed and switched on
 primary
@@ -236,6 +236,104 @@ at "Modele na tym komputerze"
 shot start-live
 cp "$WORK/$NEXT" "$STICK/"
 sync
-click 372 686 # Instaluj z nośnika
+primary
 install 1.1.0
 says '"version":"1.0.0"' check
+sign_paper 11 1.1.0
+sign_live 12 12 1.1.0
+
+# --- and back: one person's signature with a reason suffices
+click 346 687 # Wróć do 1.0.0
+at "Powrót do wersji 1.0.0"
+sleep 0.5
+press Tab space
+sleep 0.5
+press Tab
+write "Drift above the agreed limit"
+press Tab
+write "$WORK/anna/anna.key"
+shot rollback-form
+press Return
+says '"version":"1.0.0"' check
+sleep 1
+shot rolled-back
+says '"event":"rollback' log show
+
+# --- the log tells it
+press ctrl+l
+at "Dziennik decyzji"
+sleep 1.5
+shot log
+press Escape Escape
+sleep 1
+
+# --- a tampered bundle: one byte of a copy with a higher version
+cp "$WORK/src/bundle.yaml" "$WORK/src/bad.yaml"
+sed -i 's/^version: 1.0.0$/version: 1.2.0/' "$WORK/src/bad.yaml"
+"$SLUICE" build --spec "$WORK/src/bad.yaml" --key "$vendor/oem-signing.key" --out "$WORK" --quiet
+BAD=$(basename "$(ls "$WORK"/*1.2.0.tar.zst)")
+cp "$WORK/$BAD" "$STICK/$BAD"
+printf 'x' | dd of="$STICK/$BAD" bs=1 seek=20000 conv=notrunc status=none
+sync
+window_down
+window_up "$SLUICE" --root "$ROOT" --lang pl
+at "Modele na tym komputerze"
+primary
+at "Wybierz pakiet modeli"
+sleep 3
+shot tampered-source
+primary
+at "Podpis jest prawdziwy" # the head is whole: what was changed lies in a model
+primary
+at "Który wariant pasuje"
+sleep 1
+primary
+at "Tego pakietu nie wolno użyć"
+shot tampered
+says '"version":"1.0.0"' check
+rm "$STICK/$BAD"
+
+# --- the stick is pulled in the middle of copying, and comes back
+if [ -n "$MOUNTED" ]; then
+	cp -r "$WORK/src" "$WORK/big"
+	extra=$(dirname "$(ls "$WORK"/big/models/*.onnx | head -n 1)")
+	head -c 180000000 /dev/urandom >"$extra/extra.bin"
+	sed -e 's/^version: 1.0.0$/version: 1.3.0/' -e 's|^  - {path: artifacts/metadata/model-card.md.*|&\n  - {path: artifacts/models/extra.bin, role: weights}|' \
+		-e 's|artifacts/metadata/model-card.md\]|artifacts/metadata/model-card.md, artifacts/models/extra.bin]|' "$WORK/src/bundle.yaml" >"$WORK/big/bundle.yaml"
+	"$SLUICE" build --spec "$WORK/big/bundle.yaml" --key "$vendor/oem-signing.key" --out "$STICK" --quiet
+	sync
+	stick_out
+	cp --sparse=always "$WORK/stick.img" "$WORK/stick.copy"
+	press Return
+	at "Modele na tym komputerze"
+	primary
+	at "Wybierz pakiet modeli"
+	sleep 1
+	shot stick-out
+	stick_in
+	sleep 4
+	shot stick-in
+	primary
+	at "Podpis jest prawdziwy"
+	primary
+	at "Który wariant pasuje"
+	sleep 1
+	primary 0.6
+	umount -l "$STICK" # pulled: what is open cannot be read on
+	truncate -s 0 "$WORK/stick.img"
+	at "Nośnik został wyjęty"
+	shot stick-pulled
+	says '"version":"1.0.0"' check
+	cp --sparse=always "$WORK/stick.copy" "$WORK/stick.img.new"
+	mv "$WORK/stick.img.new" "$WORK/stick.img"
+	stick_in
+	sleep 2
+	primary
+	at "Skopiowano i sprawdzono"
+	shot stick-resumed
+else
+	echo "e2e: pulling the stick is left out: folders cannot be pulled"
+fi
+
+window_down
+echo "e2e: passed; pictures are in dist/e2e"
