@@ -162,7 +162,7 @@ func TestQuantiles(t *testing.T) {
 
 func TestChildEnvironmentIsClean(t *testing.T) {
 	got := childEnv([]string{"PATH=/bin", "LD_PRELOAD=/tmp/evil.so", "LD_LIBRARY_PATH=/tmp", "DYLD_INSERT_LIBRARIES=x", "GODEBUG=x", "ORT_LOG=1", "HOME=/root", "LD_AUDIT=x", "GOMEMLIMIT=1"}, 512)
-	want := []string{"GOTRACEBACK=none", "GOMEMLIMIT=384MiB", "PATH=/bin", "HOME=/root"}
+	want := []string{"GOTRACEBACK=none", "GOMEMLIMIT=512MiB", "PATH=/bin", "HOME=/root"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -99,8 +99,8 @@ type Report struct {
 	MedianMS      float64      `json:"median_ms"` // of the slowest model of the variant
 	P95MS         float64      `json:"p95_ms"`
 	LimitMS       float64      `json:"limit_ms"`
-	PeakMiB       int64        `json:"peak_mib"`
-	LimitMiB      int64        `json:"limit_mib"`
+	PeakMiB       int64        `json:"peak_mib"`  // what the models took at most, see docs/engines.md; 0 when unknown
+	LimitMiB      int64        `json:"limit_mib"` // the contract's max_memory_mib
 	Passed        bool         `json:"passed"`
 	Reason        string       `json:"reason,omitempty"` // when not passed
 	Code          fault.Code   `json:"code,omitempty"`   // when not passed

@@ -3,11 +3,11 @@
 package inference
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -84,23 +84,32 @@ func applyLimits(dataMiB, cpuSeconds int64) error {
 	return nil
 }
 
-// peakMiB is the most memory this process had resident, 0 when unknown. Linux keeps in getrusage(2) what the parent had
-// resident when it forked, so a large window would count as a large model; /proc tells of this program alone.
-func peakMiB() int64 {
-	if raw, err := os.ReadFile("/proc/self/status"); err == nil {
-		for line := range strings.Lines(string(raw)) {
-			var kib int64
-			if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kib); n == 1 {
-				return kib >> 10
-			}
+// residentKiB is how much memory this process has resident now and had at most. Where the system does not tell both, they are the same;
+// 0 is unknown.
+func residentKiB() (now, most int64) {
+	if status, err := os.ReadFile("/proc/self/status"); err == nil { // Linux; rusage there counts the parent's peak in
+		if now, most = statusKiB(string(status), "VmRSS:"), statusKiB(string(status), "VmHWM:"); now > 0 && most > 0 {
+			return now, most
 		}
 	}
 	var u unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
-		return 0
+		return 0, 0
 	}
+	most = u.Maxrss
 	if runtime.GOOS == "darwin" {
-		return u.Maxrss >> 20 // bytes there
+		most >>= 10 // bytes there
 	}
-	return u.Maxrss >> 10
+	return most, most
+}
+
+// statusKiB finds a number of KiB in /proc/self/status.
+func statusKiB(status, name string) int64 {
+	for line := range strings.Lines(status) {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == name {
+			n, _ := strconv.ParseInt(f[1], 10, 64)
+			return n
+		}
+	}
+	return 0
 }

@@ -104,12 +104,13 @@ func applyLimits(dataMiB, cpuSeconds int64) error {
 	return windows.AssignProcessToJobObject(job, windows.CurrentProcess())
 }
 
-// peakMiB is the most memory this process had committed, 0 when unknown.
-func peakMiB() int64 {
+// residentKiB is how much memory this process had committed at most, 0 when unknown; what it has now is taken to be the same.
+func residentKiB() (now, most int64) {
 	var info windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION
 	if windows.QueryInformationJobObject(0, windows.JobObjectExtendedLimitInformation,
 		uintptr(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info)), nil) != nil {
-		return 0
+		return 0, 0
 	}
-	return int64(info.PeakProcessMemoryUsed >> 20)
+	most = int64(info.PeakProcessMemoryUsed >> 10)
+	return most, most
 }

@@ -63,7 +63,7 @@ func Smoke(ctx context.Context, exe string, job Job, p progress.Func) (*Report, 
 	if r.LibrarySHA384 == "" && !t.Engine.LibrarySHA384.IsZero() {
 		r.LibrarySHA384 = t.Engine.LibrarySHA384.String()
 	}
-	r.LimitMS, r.LimitMiB = ic.MaxLatencyMS, t.DataMiB
+	r.LimitMS, r.LimitMiB = ic.MaxLatencyMS, ic.MaxMemoryMiB
 	if r.Code == "" {
 		r.judge(t.cases())
 	}
@@ -85,7 +85,7 @@ func (r *Report) judge(cases int) {
 	case r.LimitMS > 0 && r.MedianMS > r.LimitMS:
 		r.Code, r.Reason = fault.SmokeFailed, fmt.Sprintf("too slow: the median call takes %.3g ms, the contract allows %g ms", r.MedianMS, r.LimitMS)
 	case r.PeakMiB > r.LimitMiB:
-		r.Code, r.Reason = fault.ModelLimit, fmt.Sprintf("too much memory: %d MiB at the peak, %d MiB allowed", r.PeakMiB, r.LimitMiB)
+		r.Code, r.Reason = fault.ModelLimit, fmt.Sprintf("too much memory: the models take %d MiB at the peak, the contract allows %d MiB", r.PeakMiB, r.LimitMiB)
 	default:
 		r.Passed = true
 	}
@@ -176,7 +176,7 @@ func runChild(ctx context.Context, exe string, t *task, timeout time.Duration, o
 		return ending{}, fault.New(fault.Internal, "the inference job cannot be written (%d bytes): %w", len(job), err)
 	}
 	cmd := exec.Command(exe, Verb)
-	cmd.Env = childEnv(os.Environ(), t.DataMiB)
+	cmd.Env = childEnv(os.Environ(), t.heapMiB())
 	cmd.WaitDelay = 2 * time.Second
 	var stderr cappedBuffer
 	cmd.Stderr = &stderr
@@ -263,7 +263,7 @@ func judgeEnd(ctx context.Context, cmd *exec.Cmd, waitErr error, last message, f
 	case final != nil && waitErr == nil:
 		return ending{message: *final}, nil
 	case outOfMemoryText(stderr):
-		return fail(fault.ModelLimit, "out of memory%s: the limit is %d MiB", where, t.DataMiB)
+		return fail(fault.ModelLimit, "out of memory%s: the process may take %d MiB", where, t.DataMiB)
 	case final == nil && cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == 2 && last.Model == "" && said == "":
 		return ending{}, fault.New(fault.Internal, "the inference process %q did not understand its job", cmd.Path)
 	}
@@ -309,11 +309,9 @@ var keptVariables = []string{
 	"USERPROFILE", "LOCALAPPDATA", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES",
 }
 
-func childEnv(parent []string, dataMiB int64) []string {
-	env := []string{"GOTRACEBACK=none"}
-	if dataMiB > 0 {
-		env = append(env, fmt.Sprintf("GOMEMLIMIT=%dMiB", max(dataMiB*3/4, 64)))
-	}
+// childEnv is the child's environment. heapMiB is where its garbage collector begins to hurry.
+func childEnv(parent []string, heapMiB int64) []string {
+	env := []string{"GOTRACEBACK=none", fmt.Sprintf("GOMEMLIMIT=%dMiB", heapMiB)}
 	for _, kv := range parent {
 		k, _, _ := strings.Cut(kv, "=")
 		if runtime.GOOS == "windows" {

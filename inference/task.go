@@ -14,7 +14,8 @@ const (
 	defaultWarmup   = 3
 	defaultRuns     = 20
 	maxRuns         = 10_000
-	memoryAllowance = 256 // MiB above max_memory_mib: the program itself and the engine's library
+	memoryAllowance = 256 // MiB above max_memory_mib that the system lets the child have: the program itself and the engine's library
+	heapAllowance   = 64  // MiB above max_memory_mib at which the child's garbage collector hurries
 	baseTimeout     = 60 * time.Second
 	readRate        = 20 << 20 // bytes a second that slow disks still give
 	maxTimeout      = 30 * time.Minute
@@ -180,6 +181,14 @@ func (t *task) timeout(maxLatencyMS float64) time.Duration {
 		return maxTimeout
 	}
 	return min(d+calls*call, maxTimeout)
+}
+
+// heapMiB is a soft limit for the child's Go heap: garbage must not bring it to its hard limit, and should not count as what the models need.
+func (t *task) heapMiB() int64 {
+	if t.Op == opSmoke {
+		return t.Engine.MaxMemoryMiB + heapAllowance
+	}
+	return t.DataMiB * 3 / 4
 }
 
 func (t *task) cases() int {

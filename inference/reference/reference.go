@@ -7,6 +7,7 @@ package reference
 import (
 	"context"
 	"runtime/debug"
+	"sync/atomic"
 
 	"sluice/inference/onnx"
 	"sluice/inference/tensor"
@@ -29,7 +30,7 @@ type Options struct {
 	MaxMemory int64
 }
 
-// Model is a model that passed all checks. It is not changed by runs, which may go on side by side.
+// Model is a model that passed all checks. Runs change nothing but the count of Peak and may go on side by side.
 type Model struct {
 	main   *graph
 	slots  int
@@ -38,6 +39,7 @@ type Model struct {
 	out    []onnx.ValueInfo
 	most   int64
 	used   int64 // by constants
+	peak   atomic.Int64
 }
 
 type constant struct {
@@ -86,11 +88,19 @@ func (m *Model) Signature() (in, out []tensor.Info, err error) {
 // Close gives nothing back; it is there so that a Model serves as a session.
 func (m *Model) Close() error { return nil }
 
+// Peak is the most that tensors alive at one time have taken in any run so far, constants included, in bytes: what
+// Options.MaxMemory limits.
+func (m *Model) Peak() int64 { return max(m.peak.Load(), m.used) }
+
 // Run computes all outputs. Errors: fault.Contract for inputs that do not fit the model, fault.ModelInvalid when shapes
 // or indices within the model do not agree, fault.EngineNeeded, fault.ModelLimit, and ctx's error soon after ctx ends.
 func (m *Model) Run(ctx context.Context, in map[string]tensor.Value) (out map[string]tensor.Value, err error) {
 	defer guard(&err, func() { out = nil })
 	r := &run{ctx: ctx, env: make([]*value, m.slots), most: m.most, used: m.used}
+	defer func() {
+		for p := m.peak.Load(); r.peak > p && !m.peak.CompareAndSwap(p, r.peak); p = m.peak.Load() {
+		}
+	}()
 	for _, c := range m.consts {
 		r.env[c.slot] = c.v
 	}

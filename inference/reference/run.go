@@ -23,6 +23,7 @@ type run struct {
 	ctx  context.Context
 	env  []*value // by slot
 	used int64
+	peak int64 // most of used
 	most int64
 	work int
 }
@@ -43,6 +44,7 @@ func (r *run) charge(n int64) error {
 		return tooLarge("needs more than %d bytes of memory", r.most)
 	}
 	r.used += n
+	r.peak = max(r.peak, r.used)
 	return nil
 }
 
