@@ -26,6 +26,7 @@ type shell struct {
 	keyed   []keyed        // buttons of rail and footer
 	of      screen         // whose page is shown
 	quiet   bool           // focus moves without anybody looking
+	kept    *held          // where the keyboard was when the page was cleared
 	paint   *canvas.Raster // tells of the first frame
 	painted sync.Once
 }
@@ -59,8 +60,11 @@ func (s *shell) draw(of screen, p page) {
 	var keyboard *held
 	if s.scroll != nil && s.of == of {
 		offset, keyboard = s.scroll.Inner.Offset.Y, s.hold()
+		if s.kept != nil {
+			keyboard = s.kept
+		}
 	}
-	s.of, s.page, s.keyed = of, p, nil
+	s.of, s.page, s.keyed, s.kept = of, p, nil, nil
 	s.w.win.SetTitle("Sluice · " + p.title) // task bars and screen readers name the page
 	back := canvas.NewRectangle(style.Get(style.Background))
 	s.scroll = widgets.NewScroll(widgets.Inset(style.Margin, 32, style.Margin, 24, s.body()))
@@ -70,6 +74,16 @@ func (s *shell) draw(of screen, p page) {
 		s.scroll.Inner.ScrollToOffset(fyne.NewPos(0, offset))
 	}
 	s.focus(keyboard)
+}
+
+// clear takes the page away until it is drawn again.
+func (s *shell) clear() {
+	if len(s.root.Objects) == 0 {
+		return
+	}
+	s.kept = s.hold()
+	s.root.Objects = nil
+	s.root.Refresh()
 }
 
 // focus gives the keyboard back to what had it, or to what the page wants.

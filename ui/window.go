@@ -240,6 +240,7 @@ func (w *Window) setLook(l look) {
 	p := w.c.App.Preferences()
 	p.SetString("theme", string(l.variant))
 	p.SetFloat("scale", float64(l.scale))
+	w.shell.clear() // drawn once, in the new look, not twice
 	w.c.App.Settings().SetTheme(l)
 	w.redraw()
 }
