@@ -1,5 +1,8 @@
 // Command sluice is the lock between a USB stick and live trading: it builds, checks, installs and proves signed bundles
 // of AI models, and answers whether a machine may trade on them.
+//
+// One source, two programs: without cgo it is sluice, static, with all verbs; started without one it runs the other,
+// sluice-window, built with cgo, which draws.
 package main
 
 import (
@@ -12,6 +15,7 @@ import (
 	"time"
 
 	"sluice/cli"
+	"sluice/internal/launch"
 )
 
 // Set by the linker: see Makefile.
@@ -30,16 +34,20 @@ func main() {
 		<-signals
 		os.Exit(130) // the second exits at once: the disk is sound at any moment
 	}()
-	program, err := os.Executable()
-	if err != nil {
-		program = ""
+	stderr, show := launch.Stderr()
+	status := cli.Run(ctx, cli.Env{
+		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: stderr, Getenv: os.Getenv, Now: time.Now,
+		Rand: rand.Reader, Name: os.Args[0], Program: program(), Version: version, Built: built(), Window: window,
+	})
+	show()
+	os.Exit(status)
+}
+
+// built is when the source of this program was committed; zero when the build does not say.
+func built() time.Time {
+	n, err := strconv.ParseInt(builtUnix, 10, 64)
+	if err != nil || n <= 0 {
+		return time.Time{}
 	}
-	var built time.Time
-	if n, err := strconv.ParseInt(builtUnix, 10, 64); err == nil && n > 0 {
-		built = time.Unix(n, 0).UTC()
-	}
-	os.Exit(cli.Run(ctx, cli.Env{
-		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now,
-		Rand: rand.Reader, Name: os.Args[0], Program: program, Version: version, Built: built,
-	}))
+	return time.Unix(n, 0).UTC()
 }

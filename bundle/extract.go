@@ -323,7 +323,7 @@ func (f *delivery) chunk(j job, staged bool, bad func(got Digest) error) error {
 			return err
 		}
 	}
-	f.x.tracker.add(f.a.Path, int64(len(j.data)))
+	f.x.tracker.chunk(f.a.Path, j.chunk, int64(len(j.data)))
 	return f.inOrder(j.chunk, arrived{data: j.data, buf: j.buf, state: h})
 }
 
@@ -434,14 +434,30 @@ type tracker struct {
 // reportEvery is how often at most progress is told.
 const reportEvery = 100 * time.Millisecond
 
+// chunk counts a verified chunk, which the next event names.
+func (t *tracker) chunk(path string, index int, n int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.report != nil {
+		t.event.Chunks = append(t.event.Chunks, progress.Chunk{Artifact: path, Index: index})
+	}
+	t.count(path, n)
+}
+
 func (t *tracker) add(path string, n int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.count(path, n)
+}
+
+// count adds bytes and tells them when it is time; t.mu is held.
+func (t *tracker) count(path string, n int64) {
 	t.event.Done += n
 	if now := time.Now(); t.report != nil && now.Sub(t.last) >= reportEvery {
 		t.last = now
 		t.event.Artifact = path
 		t.report(t.event)
+		t.event.Chunks = nil // whoever got them keeps them
 	}
 }
 

@@ -238,7 +238,7 @@ func TestWholeFileDigest(t *testing.T) {
 	}
 }
 
-// TestProgress: whole bytes, one end, not too often.
+// TestProgress: whole bytes, one end, each chunk named once.
 func TestProgress(t *testing.T) {
 	blobs := sampleBlobs()
 	path, m := writeTest(t, blobs)
@@ -259,6 +259,24 @@ func TestProgress(t *testing.T) {
 		if e.Final {
 			t.Error("two ends")
 		}
+	}
+	told := map[progress.Chunk]int{}
+	for _, e := range events {
+		for _, c := range e.Chunks {
+			told[c]++
+		}
+	}
+	for _, a := range m.Artifacts {
+		for i := range a.Chunks {
+			c := progress.Chunk{Artifact: a.Path, Index: i}
+			if told[c] != 1 {
+				t.Errorf("chunk %v was told %d times, want once", c, told[c])
+			}
+			delete(told, c)
+		}
+	}
+	if len(told) > 0 {
+		t.Errorf("told chunks %v that are none", told)
 	}
 }
 

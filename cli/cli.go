@@ -20,6 +20,7 @@ import (
 	"sluice/inference"
 	"sluice/installer"
 	"sluice/internal/fault"
+	"sluice/internal/progress"
 )
 
 // Env is the world that a run sees: nothing is taken from anywhere else.
@@ -31,10 +32,23 @@ type Env struct {
 	Getenv  func(string) string
 	Now     func() time.Time
 	Rand    io.Reader
-	Name    string    // how the program was called, for commands to paste; empty: "sluice"
-	Program string    // absolute path of the running program
-	Version string    // of this build
-	Built   time.Time // of this build; zero when unknown
+	Name    string                              // how the program was called, for commands to paste; empty: "sluice"
+	Program string                              // absolute path of the running program
+	Version string                              // of this build
+	Built   time.Time                           // of this build; zero when unknown
+	Window  func(context.Context, Window) error // opens the window until it is closed; nil: this build has none
+}
+
+// Window is what the command line knows when a program is started without a verb.
+type Window struct {
+	Root            string
+	Lang            string // as --lang named it; empty: the system's
+	EngineLib       string
+	EngineLibSHA384 string
+	Args            []string // the same as flags, for a program that opens the window in our place
+
+	// NewInstaller opens the installation at a root as every verb does.
+	NewInstaller func(root, operator string, p progress.Func) (*installer.Installer, error)
 }
 
 // app is one run of the program.
@@ -125,7 +139,7 @@ func (a *app) commands() *cobra.Command {
 			if len(args) > 0 {
 				return usage("unknown verb %q", args[0])
 			}
-			return a.withoutArguments()
+			return a.withoutArguments(cmd.Context())
 		},
 	}
 	top.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%v", err) })
@@ -293,15 +307,35 @@ func (a *app) installer(operator string) (*installer.Installer, error) {
 }
 
 func (a *app) installerAt(root, operator string) (*installer.Installer, error) {
+	return a.installerWith(root, operator, a.out.progress())
+}
+
+func (a *app) installerWith(root, operator string, p progress.Func) (*installer.Installer, error) {
 	return installer.New(installer.Config{
 		Root: root, Clock: a.env.Now, Rand: a.env.Rand, Program: a.env.Program, Built: a.env.Built, Version: a.env.Version,
 		EngineLib: a.engineLib, EngineLibSHA384: a.engineDigest, Operator: operator, Lang: string(a.lang),
-		Progress: a.out.progress(),
+		Progress: p,
 	})
 }
 
-// withoutArguments is what a double click meets as long as this build holds no window.
-func (a *app) withoutArguments() error {
-	fmt.Fprintln(a.env.Stdout, a.t("nowindow"))
-	return nil
+// withoutArguments is what a double click meets: the window.
+func (a *app) withoutArguments(ctx context.Context) error {
+	if a.json {
+		return usage("a verb is missing")
+	}
+	if a.env.Window == nil {
+		fmt.Fprintln(a.env.Stdout, a.t("nowindow"))
+		return nil
+	}
+	root, err := a.rootDir()
+	if err != nil {
+		return err
+	}
+	w := Window{Root: root, Lang: a.langFlag, EngineLib: a.engineLib, EngineLibSHA384: a.engineDigest, Args: []string{"--root", root}, NewInstaller: a.installerWith}
+	for _, f := range [][2]string{{"--lang", w.Lang}, {"--engine-lib", w.EngineLib}, {"--engine-lib-sha384", w.EngineLibSHA384}} {
+		if f[1] != "" {
+			w.Args = append(w.Args, f[0], f[1])
+		}
+	}
+	return a.env.Window(ctx, w)
 }

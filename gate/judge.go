@@ -220,11 +220,12 @@ func (j *judge) intact(ctx context.Context) (*slot.Record, error) {
 	}
 	j.describe(record)
 	j.before = map[string]fs.FileInfo{}
-	_ = fs.WalkDir(j.dir.Root().FS(), record.Folder, func(p string, e fs.DirEntry, err error) error {
+	_ = fs.WalkDir(j.dir.Root().FS(), record.Folder, func(p string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return nil // the verification says what is wrong
 		}
-		if fi, err := e.Info(); err == nil {
+		// Not e.Info(): on Windows a listing tells identities on some file systems only, and the comparison wants one.
+		if fi, err := j.dir.Root().Lstat(p); err == nil {
 			j.before[p] = fi
 		}
 		return nil

@@ -246,9 +246,9 @@ func (t *task) smokeCase(ctx context.Context, s Session, m *taskModel, c *taskCa
 	}
 	samples := make([]float64, 0, t.Runs)
 	for range t.Runs {
-		start := time.Now()
+		took := stopwatch()
 		got, err := s.Run(ctx, in)
-		samples = append(samples, float64(time.Since(start))/float64(time.Millisecond))
+		samples = append(samples, float64(took())/float64(time.Millisecond))
 		if err != nil {
 			return res, nil, fault.New(fault.CodeOf(err), "golden case %q: %w", c.Name, err).With("case", c.Name)
 		}

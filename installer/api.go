@@ -38,6 +38,7 @@ type SignOffOptions struct {
 	Meaning  compliance.Meaning // empty: approved
 	Refuse   bool               // sign a refusal instead
 	Reason   string             // needed with Refuse
+	Lang     string             // in which the checklist was shown; empty: Config.Lang
 }
 
 // SignOffResult is where a stage stands after a signature.

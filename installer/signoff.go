@@ -79,6 +79,9 @@ func (in *Installer) SignOff(ctx context.Context, t *Tested, o SignOffOptions) (
 	if o.Refuse && o.Reason == "" {
 		return nil, fault.New(fault.Usage, "a refusal without a reason")
 	}
+	if o.Lang == "" {
+		o.Lang = in.c.Lang
+	}
 	return write(ctx, in, demands{what: "signoff", actor: o.Operator, stage: o.Stage}, func(w *work) (*SignOffResult, error) {
 		return w.signOff(ctx, t, o)
 	})
@@ -129,7 +132,7 @@ func (w *work) signOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignO
 		return nil, err
 	}
 	out := &SignOffResult{Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name + textSuffix), Envelope: w.dir.Abs(name + envelopeSuffix)}
-	if err := w.report(t, o.Stage, policy, list, name, append(slices.Clone(before.Envelopes), envelope)); err != nil {
+	if err := w.report(t, o, policy, list, name, append(slices.Clone(before.Envelopes), envelope)); err != nil {
 		return nil, err
 	}
 	return out, w.complete(policy, t, o, out)
@@ -238,7 +241,7 @@ func (w *work) decide(ctx context.Context, t *Tested, o SignOffOptions, policy *
 	}
 	do := compliance.DecisionOptions{
 		Checklist: list, Variant: t.record.Variant, Machine: t.record.Machine, Policy: policy, Person: person.ID, Role: o.Role,
-		Meaning: o.Meaning, Answers: o.Answers, Refuse: o.Refuse, Reason: o.Reason, Language: compliance.Lang(w.in.c.Lang),
+		Meaning: o.Meaning, Answers: o.Answers, Refuse: o.Refuse, Reason: o.Reason, Language: compliance.Lang(o.Lang),
 		LogHeads: heads, SignedAt: w.in.now(),
 	}
 	if n := len(before.Envelopes); n > 0 {
@@ -284,8 +287,8 @@ func (w *work) keep(t *Tested, o SignOffOptions, d *compliance.Decision, policy 
 }
 
 // report writes the readable record beside the envelope.
-func (w *work) report(t *Tested, stage slot.Stage, policy *compliance.Policy, list *compliance.Checklist, name string, envelopes [][]byte) error {
-	rec, err := compliance.NewRecord(list, policy, envelopes, w.ground().want(t, stage))
+func (w *work) report(t *Tested, o SignOffOptions, policy *compliance.Policy, list *compliance.Checklist, name string, envelopes [][]byte) error {
+	rec, err := compliance.NewRecord(list, policy, envelopes, w.ground().want(t, o.Stage))
 	if err != nil {
 		return err
 	}
@@ -293,13 +296,13 @@ func (w *work) report(t *Tested, stage slot.Stage, policy *compliance.Policy, li
 	if err != nil {
 		return err
 	}
-	c := change{log: audit.Log(stage.Log()), event: "report", path: name + recordSuffix, then: audit.StatusDone,
+	c := change{log: audit.Log(o.Stage.Log()), event: "report", path: name + recordSuffix, then: audit.StatusDone,
 		artefacts: map[string]string{"report": slot.Sum(raw).String()}}
 	if err := w.writeFile(c, raw, 0o444); err != nil {
 		return err
 	}
-	text := []byte(rec.Text(compliance.Lang(w.in.c.Lang)))
-	c = change{log: audit.Log(stage.Log()), event: "report", path: name + textSuffix, then: audit.StatusDone,
+	text := []byte(rec.Text(compliance.Lang(o.Lang)))
+	c = change{log: audit.Log(o.Stage.Log()), event: "report", path: name + textSuffix, then: audit.StatusDone,
 		artefacts: map[string]string{"report": slot.Sum(text).String()}}
 	return w.writeFile(c, text, fs.FileMode(0o444))
 }

@@ -48,6 +48,9 @@ func (l library) spec() inference.EngineSpec {
 // Manifest is the authentic manifest; do not change it.
 func (f *Fitted) Manifest() *bundle.Manifest { return f.auth.Manifest() }
 
+// Source is what it is read from; whoever opened it closes it.
+func (f *Fitted) Source() *Source { return f.auth.Source() }
+
 // Machine is what the probe found.
 func (f *Fitted) Machine() *hwprobe.Machine { return f.machine }
 

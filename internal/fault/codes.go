@@ -2,7 +2,8 @@ package fault
 
 // The codes, grouped by exit status. A new one needs its words in assets/texts/errors.{en,pl}.json; a test compares.
 const (
-	Internal Code = "E-INTERNAL"
+	Internal    Code = "E-INTERNAL"
+	WindowCrash Code = "E-WINDOW-CRASH" // the window's program ended by itself
 
 	// 2: wrong usage, wrong passphrase.
 	Usage      Code = "E-USAGE"
@@ -84,14 +85,19 @@ const (
 	MediumDamaged  Code = "E-MEDIUM-DAMAGED" // a second read of the same bytes differs: dying stick, not tampering
 	RootReadonly   Code = "E-ROOT-READONLY"
 	RootFilesystem Code = "E-ROOT-FILESYSTEM"
+	WindowMissing  Code = "E-WINDOW-MISSING" // no window program beside this one, or it cannot be started
+	WindowDisplay  Code = "E-WINDOW-DISPLAY" // no display, or it cannot be opened
+	WindowOpenGL   Code = "E-WINDOW-OPENGL"  // no usable OpenGL
+	WindowLibrary  Code = "E-WINDOW-LIBRARY" // a library of the system is missing
+	WindowSilent   Code = "E-WINDOW-SILENT"  // started, but no window came
 
 	Locked    Code = "E-LOCKED"    // 9
 	Cancelled Code = "E-CANCELLED" // 130
 )
 
 var exits = map[Code]int{
-	Internal: 1,
-	Usage:    2, Passphrase: 2, KeyRead: 2, Spec: 2, Answers: 2, Exists: 2, KeyUnfit: 2,
+	Internal: 1, WindowCrash: 1,
+	Usage: 2, Passphrase: 2, KeyRead: 2, Spec: 2, Answers: 2, Exists: 2, KeyUnfit: 2,
 	Format: 3, Limit: 3, ManifestInvalid: 3, Path: 3, Entry: 3, Digest: 3, Schema: 3, HashAlg: 3, SignatureMissing: 3,
 	SignatureInvalid: 3, SignatureUntrusted: 3, SignatureType: 3, SignatureThreshold: 3, TrustNone: 3, TrustInvalid: 3,
 	TrustFingerprint: 3, TrustExpired: 3, KeyWeak: 3, VersionOlder: 3, VersionReused: 3, FamilyOther: 3,
@@ -103,6 +109,7 @@ var exits = map[Code]int{
 	NotSignedOff: 7, NotLive: 7, StageOrder: 7, PolicyNone: 7, PolicyInvalid: 7, PolicyRefuses: 7, SignoffInvalid: 7,
 	SignoffRefused: 7, LogBroken: 7, RecordEdited: 7, MachineOther: 7, VersionInUse: 7, RollbackNone: 7,
 	IO: 8, Space: 8, SourceMissing: 8, MediumRemoved: 8, MediumDamaged: 8, RootReadonly: 8, RootFilesystem: 8,
+	WindowMissing: 8, WindowDisplay: 8, WindowOpenGL: 8, WindowLibrary: 8, WindowSilent: 8,
 	Locked: 9, Cancelled: 130,
 }
 

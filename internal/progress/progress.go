@@ -24,6 +24,15 @@ type Event struct {
 	Done     int64  `json:"done"`
 	Total    int64  `json:"total"`
 	Final    bool   `json:"final,omitempty"` // the step has ended; sent exactly once a step
+	// Chunks were verified since the event before, in the order they came. Steps that read a bundle tell them, for
+	// whoever draws the pieces; they are no part of the JSON lines.
+	Chunks []Chunk `json:"-"`
+}
+
+// Chunk is one piece of an artifact.
+type Chunk struct {
+	Artifact string
+	Index    int // counted from 0
 }
 
 // Func takes events. It may be nil, is never called concurrently, at most every 100 ms and once more at the end.
