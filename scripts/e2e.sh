@@ -16,7 +16,8 @@ STICK=$WORK/stick
 MOUNTED=""
 finish() {
 	display_down
-	stick_out 2>/dev/null || true
+	stick_out -l 2>/dev/null || true
+	[ -z "$MOUNTED" ] || rmdir "$STICK" 2>/dev/null || true
 	rm -rf "$WORK"
 }
 trap finish EXIT
@@ -198,14 +199,21 @@ sign_paper() {
 	at "Modele na tym komputerze"
 	shot "start-paper-$2"
 }
-# sign_live STOPS-OF-ANNA STOPS-OF-JAN VERSION
+# sign_live STOPS-OF-ANNA STOPS-OF-JAN VERSION [first]: the first version has no way back, which wants a comment
 sign_live() {
 	primary
 	at "Odbiór: przejście do trybu live"
 	sleep 1.5
 	press Tab space
 	sleep 0.5
-	stops "$1"
+	if [ "${4:-}" = first ]; then
+		stops $(($1 - 2))
+		press Tab Right Right Right Tab
+		write "The first version here"
+		stops 1
+	else
+		stops "$1"
+	fi
 	press Tab
 	write "$WORK/anna/anna.key"
 	shot "live-anna-$3"
@@ -228,7 +236,7 @@ sign_live() {
 	shot "live-$3"
 }
 sign_paper 11 1.0.0
-sign_live 12 12 1.0.0
+sign_live 12 12 1.0.0 first
 
 # --- an update while live: the old version stays until the new one is signed and switched on
 primary

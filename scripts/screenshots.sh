@@ -43,25 +43,22 @@ on people add --id jan --name "Jan Kowalski" --role compliance --pub "$keys/jan.
 # take NAME: a picture without a number.
 take() {
 	sleep "${2:-0.8}"
-	import -window "$WIN" "$SHOTS/$1.png"
+	import -window "$WIN" +dither -colors 200 -define png:compression-level=9 "PNG8:$SHOTS/$1.png" # few colours: few bytes
 }
-# turn: presses the primary button and waits for another page.
+# turn KEY: presses the primary button and waits for the page whose title has that key in the catalogue.
 turn() {
-	local old new
-	old=$(xdotool getwindowname "$WIN")
+	local words
+	words=$(sed -n "s/^\"ui\.$1\": \"\([^{\"]*\).*/\1/p" "assets/texts/messages.$lang.json")
+	[ -n "$words" ] || fail "no words for $1"
 	primary 0.3
-	for _ in $(seq 120); do
-		new=$(xdotool getwindowname "$WIN")
-		[ "$new" = "$old" ] || return 0
-		sleep 0.25
-	done
-	fail "the page \"$old\" stays"
+	at "$words"
 }
 # signed STAGE PERSON ROLE: a sign-off by the command line.
 signed() {
 	rm -f "$WORK/answers.yaml"
 	on signoff --stage "$1" --operator "$2" --template "$WORK/answers.yaml"
-	sed -i 's/answer: *""/answer: "yes"/' "$WORK/answers.yaml"
+	sed -i -e '/rollback-plan/,/comment:/{s/answer:.*/answer: "not_applicable"/;s/comment:.*/comment: "the first version here"/}' \
+		-e 's/answer: *""/answer: "yes"/' "$WORK/answers.yaml"
 	on signoff --stage "$1" --operator "$2" --key "$keys/$2.key" --answers "$WORK/answers.yaml"
 }
 
@@ -76,32 +73,30 @@ for lang in pl en; do
 		window_up "$SLUICE" --root "$WORK/new" --lang $lang
 		take first-start 2.5
 		click 470 326 1
-		turn
+		turn first.compare
 		take fingerprint
 		window_down
 		ROOT=$WORK/bot
 		window_up "$SLUICE" --root "$ROOT" --lang $lang
 		take start-empty
-		turn
+		turn source.title
 		take source 3
-		turn
-		take authenticate 1.5
-		turn
+		turn authenticate.title
+		take authenticate
+		turn hardware.title
 		take hardware 1.5
-		turn
-		sleep 2
+		turn install.done
 		take install
-		turn
-		sleep 3
-		take smoke
-		turn
+		turn smoke.passed
+		take smoke 2
+		turn signoff.title.paper
 		take signoff-paper 2
 		window_down
 		signed paper anna
 		signed live anna
 		window_up "$SLUICE" --root "$ROOT" --lang $lang
 		take start-waiting
-		turn
+		turn signoff.title.live
 		take signoff-live 2
 		window_down
 		signed live jan

@@ -91,13 +91,13 @@ at() {
 	local name=""
 	for _ in $(seq 120); do
 		name=$(xdotool getwindowname "$WIN" 2>/dev/null) || true
-		case $name in "Sluice · $1"*) sleep 0.3; return ;; esac
+		case $name in "Sluice · $1"*) sleep 0.8; return ;; esac # the title comes before the paint
 		sleep 0.25
 	done
 	fail "the page is \"$name\", want \"$1\""
 }
 
-# until_shown SECONDS COMMAND…: waits until a command succeeds.
+# until_ok SECONDS COMMAND…: waits until a command succeeds.
 until_ok() {
 	local end=$(($(date +%s) + $1))
 	shift

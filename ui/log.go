@@ -32,7 +32,7 @@ type logPage struct {
 	log      audit.Log // which one is shown; "": all
 	refusals bool      // only refusals
 	find     *widgets.Entry
-	shownN   int // how many entries, the newest first
+	shownN   int             // how many entries, the newest first
 	open     map[string]bool // by entry
 	task     *task
 	list     *fyne.Container // holds the table
