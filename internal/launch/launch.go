@@ -158,10 +158,10 @@ func whyEnded(err error, words string) error {
 // What loaders, GLFW and Fyne write on standard error. Mesa complains there of a driver too and then finds another, so
 // only hopelessWords end the wait; the others explain an end.
 var (
-	hopelessWords = regexp.MustCompile(`(?i)Fyne error: +(?:window creation error|failed to initialise GLFW)`)
+	hopelessWords = regexp.MustCompile(`(?i)Fyne error: +(?:window creation error|failed to initialise GLFW)|\bWGL: (?:Failed to (?:set pixel format|create dummy context|create context|find a suitable pixel format)|The driver does not appear to support OpenGL)`)
 	libraryWords  = regexp.MustCompile(`(?i)error (?:while )?loading shared librar(?:ies|y):? ([^\s:]+)`)
 	displayWords  = regexp.MustCompile(`(?i)DISPLAY environment variable is missing|failed to open display|failed to connect to display|NotInitialized`)
-	openGLWords   = regexp.MustCompile(`(?i)window creation error|APIUnavailable|VersionUnavailable|FormatUnavailable|\bGLX\b|libGL error: failed to load|OpenGL.*(?:not|unavailable|fail)`)
+	openGLWords   = regexp.MustCompile(`(?i)window creation error|APIUnavailable|VersionUnavailable|FormatUnavailable|\b(?:GLX|WGL)\b|libGL error: failed to load|OpenGL.*(?:not|unavailable|fail)`)
 )
 
 // known finds the reasons that have a code of their own.

@@ -21,6 +21,7 @@ const playEnv = "SLUICE_TEST_PLAY"
 const (
 	noGLX = "2026/11/24 02:20:11 Fyne error:  window creation error\n2026/11/24 02:20:11   Cause: APIUnavailable: GLX: No GLX support found\n" +
 		"2026/11/24 02:20:11   At: /root/fyne/internal/driver/glfw/driver.go:180\n"
+	noWGL = "2026/11/24 03:28:03 PlatformError: WGL: Failed to set pixel format for dummy context: Invalid window handle. \n"
 	noX   = "2026/11/24 02:20:11 Fyne error:  failed to initialise GLFW\n2026/11/24 02:20:11   Cause: PlatformUnavailable: X11: Failed to open display :99\n"
 	glibc = "./sluice-window: error while loading shared libraries: libGL.so.1: cannot open shared object file: No such file or directory\n"
 	musl  = "Error loading shared library libX11.so.6: No such file or directory (needed by ./sluice-window)\n"
@@ -45,6 +46,9 @@ func TestMain(m *testing.M) {
 		os.Exit(127)
 	case "noglx": // logs one line and waits for ever
 		say(noGLX)
+		time.Sleep(time.Hour)
+	case "nowgl":
+		say(noWGL)
 		time.Sleep(time.Hour)
 	case "nox":
 		say(noX + panic)
@@ -98,6 +102,7 @@ func TestEndings(t *testing.T) {
 		{"glibc", fault.WindowLibrary, "library", "libGL.so.1"},
 		{"musl", fault.WindowLibrary, "library", "libX11.so.6"},
 		{"noglx", fault.WindowOpenGL, "", ""},
+		{"nowgl", fault.WindowOpenGL, "", ""},
 		{"nox", fault.WindowDisplay, "", ""},
 		{"panic", fault.WindowCrash, "path", ""},
 		{"mute", fault.WindowCrash, "", ""},

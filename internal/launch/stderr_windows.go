@@ -17,11 +17,11 @@ func Stderr() (w io.Writer, show func()) {
 	}
 	var said bytes.Buffer
 	return &said, func() {
-		text, terr := windows.UTF16PtrFromString(said.String())
+		text, terr := windows.UTF16PtrFromString(boxText(said.String()))
 		title, err := windows.UTF16PtrFromString("Sluice")
 		if terr != nil || err != nil || said.Len() == 0 {
 			return
 		}
-		_, _ = windows.MessageBox(0, text, title, windows.MB_OK|windows.MB_ICONINFORMATION) // without it nothing can be said
+		_, _ = windows.MessageBox(0, text, title, windows.MB_OK|windows.MB_ICONWARNING) // without it nothing can be said
 	}
 }
