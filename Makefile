@@ -12,7 +12,7 @@ build: ## the static program, bin/sluice
 	go build $(GOFLAGS_BUILD) -o bin/sluice .
 
 window: build ## the program with the window, bin/sluice-window; needs scripts/setup-window.sh (the first time takes minutes)
-	CGO_ENABLED=1 go build -tags x11 $(GOFLAGS_BUILD) -o bin/sluice-window .
+	CGO_ENABLED=1 go build -tags x11,window $(GOFLAGS_BUILD) -o bin/sluice-window .
 
 e2e: window ## the real window driven with clicks and keys, from first start to rollback; pictures in dist/e2e
 	bash scripts/launch.sh
@@ -45,7 +45,7 @@ windows: ## the programs for Windows, cross-compiled; the one that draws where t
 	GOOS=windows GOARCH=amd64 go build -trimpath -ldflags "$(LDFLAGS) -H windowsgui" -o bin/sluice-start.exe .
 	@if command -v $(MINGW) >/dev/null; then \
 		echo "CC=$(MINGW) go build -o bin/sluice-window.exe (the first time takes about ten minutes)" && \
-		CC=$(MINGW) CGO_ENABLED=1 GOOS=windows GOARCH=amd64 go build -trimpath -ldflags "$(LDFLAGS) -H windowsgui" -o bin/sluice-window.exe .; \
+		CC=$(MINGW) CGO_ENABLED=1 GOOS=windows GOARCH=amd64 go build -tags window -trimpath -ldflags "$(LDFLAGS) -H windowsgui" -o bin/sluice-window.exe .; \
 	else echo "windows: left out bin/sluice-window.exe: $(MINGW) is missing (bash scripts/setup-window.sh windows)"; fi
 
 wine: windows ## the programs for Windows started under Wine; wants scripts/setup-window.sh wine
