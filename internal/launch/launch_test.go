@@ -20,7 +20,7 @@ const playEnv = "SLUICE_TEST_PLAY"
 // What real programs wrote, letter by letter.
 const (
 	noGLX = "2026/11/24 02:20:11 Fyne error:  window creation error\n2026/11/24 02:20:11   Cause: APIUnavailable: GLX: No GLX support found\n" +
-		"2026/11/24 02:20:11   At: /root/fyne/internal/driver/glfw/driver.go:180\n"
+		"2026/11/24 02:20:11   At: /src/fyne/internal/driver/glfw/driver.go:180\n"
 	noWGL = "2026/11/24 03:28:03 PlatformError: WGL: Failed to set pixel format for dummy context: Invalid window handle. \n"
 	noX   = "2026/11/24 02:20:11 Fyne error:  failed to initialise GLFW\n2026/11/24 02:20:11   Cause: PlatformUnavailable: X11: Failed to open display :99\n"
 	glibc = "./sluice-window: error while loading shared libraries: libGL.so.1: cannot open shared object file: No such file or directory\n"
