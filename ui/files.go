@@ -7,6 +7,9 @@ import (
 
 // saveCopy asks where to put a file and writes it there. What goes wrong is said on top of the page.
 func (w *Window) saveCopy(name string, content []byte) {
+	if w.win.Canvas().Overlays().Top() != nil {
+		return // dialogs never stack
+	}
 	d := dialog.NewFileSave(func(out fyne.URIWriteCloser, err error) {
 		if err != nil || out == nil {
 			w.tell(err)
@@ -19,8 +22,9 @@ func (w *Window) saveCopy(name string, content []byte) {
 		w.tell(err)
 	}, w.win)
 	d.SetFileName(name)
-	d.Resize(w.dialogSize())
-	d.Show()
+	d.SetTitleText(w.t("pick.save.title"))
+	d.SetConfirmText(w.t("pick.save.confirm"))
+	w.open(d)
 }
 
 // dialogSize leaves a margin around a file dialog.

@@ -39,8 +39,16 @@ func (w *Window) chooseFile(exts []string, done func(path string)) {
 	if at := w.pickFrom(); at != nil {
 		d.SetLocation(at)
 	}
-	d.Resize(w.dialogSize())
+	d.SetTitleText(w.t("pick.file.title"))
+	d.SetConfirmText(w.t("pick.confirm"))
+	w.open(d)
+}
+
+// open shows a file dialog in our words. It has a size only once it is shown.
+func (w *Window) open(d *dialog.FileDialog) {
+	d.SetDismissText(w.t("button.cancel"))
 	d.Show()
+	d.Resize(w.dialogSize())
 }
 
 // chooseFolder lets a person point at a folder.
@@ -62,8 +70,9 @@ func (w *Window) chooseFolder(done func(path string)) {
 	if at := w.pickFrom(); at != nil {
 		d.SetLocation(at)
 	}
-	d.Resize(w.dialogSize())
-	d.Show()
+	d.SetTitleText(w.t("pick.folder.title"))
+	d.SetConfirmText(w.t("pick.confirm"))
+	w.open(d)
 }
 
 // picked remembers the folder for the next choice. It is a convenience: nothing that matters is kept in preferences.
