@@ -49,6 +49,8 @@ func (w *Window) open(d *dialog.FileDialog) {
 	d.SetDismissText(w.t("button.cancel"))
 	d.Show()
 	d.Resize(w.dialogSize())
+	d.Hide()
+	d.Show() // in the middle: where it stands is found out when it is shown
 }
 
 // chooseFolder lets a person point at a folder.

@@ -32,10 +32,14 @@ func TestFileDialogs(t *testing.T) {
 			if len(b.win.Canvas().Overlays().List()) != 1 {
 				t.Errorf("%s: dialogs stack", name)
 			}
+			canvas := b.win.Canvas().Size()
 			words := map[string]bool{}
-			walk(top, fyne.Position{}, func(o fyne.CanvasObject, _ fyne.Position) {
+			walk(top, fyne.Position{}, func(o fyne.CanvasObject, at fyne.Position) {
 				if x, ok := o.(*widget.Button); ok {
 					words[x.Text] = true
+					if end := at.Add(x.Size()); x.Text != "" && (at.X < 0 || end.X > canvas.Width || end.Y > canvas.Height) {
+						t.Errorf("%s: the button %q at %v lies outside of the window", name, x.Text, at)
+					}
 				}
 			})
 			if !words["Anuluj"] {

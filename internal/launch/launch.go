@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,9 @@ const (
 
 // DefaultWait is how long a start may take: a cold disk and software rendering included.
 const DefaultWait = 20 * time.Second
+
+// reasonWait is how long a child that gave up may still say why: Fyne writes the cause on the next line.
+const reasonWait = 300 * time.Millisecond
 
 // Options say what to start.
 type Options struct {
@@ -62,6 +66,10 @@ func Window(ctx context.Context, o Options) error {
 	if o.Env == nil {
 		o.Env = os.Environ()
 	}
+	if slices.ContainsFunc(o.Env, func(e string) bool { return strings.HasPrefix(e, reportEnv+"=") }) {
+		// A copy of this program under the other's name would start itself without end.
+		return fault.New(fault.WindowMissing, "this was started in place of the window's program, and is not the one that draws").With("path", o.Program)
+	}
 	if !hasDisplay(o.Env) {
 		return fault.New(fault.WindowDisplay, "neither DISPLAY nor WAYLAND_DISPLAY is set")
 	}
@@ -90,6 +98,7 @@ func Window(ctx context.Context, o Options) error {
 	case err := <-ended:
 		return whyEnded(err, words.text())
 	case <-hopeless:
+		time.Sleep(reasonWait)
 		stop()
 		return whyEnded(nil, words.text())
 	case <-timer.C:
@@ -166,6 +175,9 @@ var (
 
 // known finds the reasons that have a code of their own.
 func known(words string) error {
+	if strings.Contains(words, string(fault.WindowMissing)) { // said by a copy of this program in the other's place
+		return fault.New(fault.WindowMissing, "what lies in the place of the window's program cannot draw").With("path", "sluice-window")
+	}
 	if m := libraryWords.FindStringSubmatch(words); m != nil {
 		return fault.New(fault.WindowLibrary, "the system's loader misses %q", m[1]).With("library", m[1])
 	}

@@ -58,6 +58,15 @@ func TestMain(m *testing.M) {
 		os.Exit(2)
 	case "silent":
 		time.Sleep(time.Hour)
+	case "slow": // the cause comes later than the complaint
+		say("2026/11/24 02:20:11 Fyne error:  window creation error\n")
+		time.Sleep(100 * time.Millisecond)
+		say("2026/11/24 02:20:11   Cause: APIUnavailable: GLX: No GLX support found\n")
+		time.Sleep(time.Hour)
+	case "itself":
+		err := Window(context.Background(), Options{Program: os.Args[0]})
+		say(string(fault.CodeOf(err)) + "\n")
+		os.Exit(8)
 	case "mute": // ends well without having painted
 	case "mesa":
 		say(mesa)
@@ -103,6 +112,7 @@ func TestEndings(t *testing.T) {
 		{"musl", fault.WindowLibrary, "library", "libX11.so.6"},
 		{"noglx", fault.WindowOpenGL, "", ""},
 		{"nowgl", fault.WindowOpenGL, "", ""},
+		{"slow", fault.WindowOpenGL, "", ""},
 		{"nox", fault.WindowDisplay, "", ""},
 		{"panic", fault.WindowCrash, "path", ""},
 		{"mute", fault.WindowCrash, "", ""},
@@ -199,5 +209,20 @@ func TestBeside(t *testing.T) {
 	}
 	if got := Beside(filepath.Join("opt", "sluice", "sluice")); got != filepath.Join("opt", "sluice", want) {
 		t.Error(got)
+	}
+}
+
+// A program that was put in the place of the one that draws does not start itself again and again.
+func TestNotItself(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = Window(t.Context(), Options{Program: self, Env: append(os.Environ(), playEnv+"=good", "DISPLAY=:99", reportEnv+"=1")})
+	if fault.CodeOf(err) != fault.WindowMissing {
+		t.Errorf("%v, want %s", err, fault.WindowMissing)
+	}
+	if err, _ := play(t, t.Context(), "itself", 30*time.Second); fault.CodeOf(err) != fault.WindowMissing {
+		t.Errorf("the outer one says %v, want %s", err, fault.WindowMissing)
 	}
 }
