@@ -34,7 +34,7 @@ func CheckApprovals(policy *Policy, envelopes [][]byte, want Want) (*Approval, e
 				With("person", s.Person).With("reason", s.Decision.Reason).With("stage", string(want.Stage))
 		}
 	}
-	return count(policy, signed, want.Stage), nil
+	return count(policy, signed, want), nil
 }
 
 // examine checks everything but whether the decisions are enough and in favour.
@@ -171,19 +171,25 @@ func (p *Policy) allows(x *Person, s *Signed, want Want) error {
 }
 
 // count fills the stage's roles with the people who signed.
-func count(p *Policy, signed []Signed, stage Stage) *Approval {
+func count(p *Policy, signed []Signed, want Want) *Approval {
 	a := &Approval{MissingRoles: []string{}, Signed: signed, NeedsApproved: true}
 	if a.Signed == nil {
 		a.Signed = []Signed{}
 	}
 	have := map[string]int{}
 	for _, s := range signed {
+		if err := want.revoked(p, s); err != nil {
+			if a.Revoked == nil {
+				a.Revoked = err
+			}
+			continue
+		}
 		have[s.Role]++
 		if s.Meaning == Approved {
 			a.NeedsApproved = false
 		}
 	}
-	for _, r := range p.Stages[stage].Roles {
+	for _, r := range p.Stages[want.Stage].Roles {
 		if have[r] == 0 {
 			a.MissingRoles = append(a.MissingRoles, r)
 			continue
@@ -192,4 +198,29 @@ func count(p *Policy, signed []Signed, stage Stage) *Approval {
 	}
 	a.Complete = len(a.MissingRoles) == 0 && !a.NeedsApproved
 	return a
+}
+
+func (w Want) revoked(p *Policy, s Signed) error {
+	person := p.Person(s.Person)
+	if w.Revoked == nil || person == nil {
+		return nil
+	}
+	key, err := person.key()
+	if err != nil {
+		return err
+	}
+	return w.Revoked(key)
+}
+
+// Closed is why an approval that is not complete keeps a stage closed: E-REVOKED when signatures of revoked keys would have made it
+// complete or nearly so, else E-NOT-SIGNED-OFF with "missing_roles". Nil when it is complete.
+func (a *Approval) Closed(version string, stage Stage) error {
+	if a.Complete {
+		return nil
+	}
+	if a.Revoked != nil {
+		return a.Revoked
+	}
+	return fault.New(fault.NotSignedOff, "version %q is not signed off for stage %q: missing %q", version, stage, a.MissingRoles).
+		With("version", version).With("stage", string(stage)).With("missing_roles", a.MissingRoles)
 }

@@ -55,7 +55,7 @@ func NewRecord(c *Checklist, policy *Policy, envelopes [][]byte, want Want) (*Re
 	if c == nil || c.Stage != want.Stage || c.ManifestSHA384 != sha512.Sum384(want.Manifest) {
 		return nil, signoffInvalid("the checklist is not the one of these sign-offs")
 	}
-	a := count(policy, signed, want.Stage)
+	a := count(policy, signed, want)
 	r := &Record{Schema: RecordSchema, Stage: c.Stage, ModelFamily: c.ModelFamily, Version: c.Version, Variant: want.Variant,
 		ManifestSHA384: c.ManifestSHA384, Machine: want.Machine, PolicyNumber: policy.Number, Complete: a.Complete,
 		MissingRoles: a.MissingRoles, NeedsApproved: a.NeedsApproved, Checklist: c, Decisions: []RecordedDecision{},

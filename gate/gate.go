@@ -26,6 +26,7 @@ type Options struct {
 	Env     func(name string) string // nil: os.Getenv
 	Actor   string                   // who asks, for the log; empty: "gate"
 	Clock   func() time.Time         // nil: time.Now
+	Built   time.Time                // when this program was built: evidence of time; zero: unknown
 }
 
 // Answer is what check --json prints.

@@ -63,7 +63,7 @@ func (w *work) rename(s *Staged) error {
 		artefacts: w.artefacts(s.fit.auth),
 		info: map[string]string{slot.InfoFamily: m.ModelFamily, slot.InfoVersion: m.Version, slot.InfoVariant: s.fit.Variant(),
 			slot.InfoManifest: s.fit.auth.ManifestSHA384().String(), slot.InfoCreated: m.Created,
-			infoTrustRoot: strconv.Itoa(s.fit.auth.RootVersion())},
+			slot.InfoTrustRoot: strconv.Itoa(s.fit.auth.RootVersion())},
 	}, func() error { return fsx.RenameDir(w.dir.Root(), s.partial, s.folder) })
 }
 

@@ -70,7 +70,7 @@ type VersionInfo struct {
 	Problem        string        `json:"problem,omitempty"` // why its description cannot be read
 }
 
-// Status is what the window's start screen shows. Reading it verifies nothing but the logs.
+// Status is what the window's start screen shows. Reading it verifies no artifact.
 type Status struct {
 	Root        string                     `json:"root"`
 	ModelFamily string                     `json:"model_family,omitempty"`
@@ -83,6 +83,7 @@ type Status struct {
 	LastCheck   *LastCheck                 `json:"last_check,omitempty"`
 	Stop        *Stop                      `json:"stop,omitempty"`
 	Problems    []Problem                  `json:"problems"`
+	Knowledge   Knowledge                  `json:"knowledge"`
 	Busy        string                     `json:"busy,omitempty"` // who holds the lock
 	Next        []string                   `json:"next"`           // arguments of the next command; <…> stands for what a person fills in
 }
@@ -103,6 +104,7 @@ type StageStatus struct {
 	Enabled  bool   `json:"enabled"`
 	At       string `json:"at"`
 	Previous string `json:"previous,omitempty"` // version a rollback returns to
+	Revoked  bool   `json:"revoked,omitempty"`  // a revocation list names its bundle, or a key that it rests on
 }
 
 // Waiting says whose signatures a stage still needs.

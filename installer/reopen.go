@@ -250,8 +250,8 @@ func (g ground) approveTested(policy *compliance.Policy, stage slot.Stage, t *Te
 		if err != nil {
 			return nil, err
 		}
-		if !got.Complete {
-			return nil, notComplete(t.record.Version, s, got.MissingRoles)
+		if err := got.Closed(t.record.Version, compliance.Stage(s)); err != nil {
+			return nil, err
 		}
 		a.signOffs = append(a.signOffs, got.SignOffs...)
 		if s == stage {
@@ -259,11 +259,6 @@ func (g ground) approveTested(policy *compliance.Policy, stage slot.Stage, t *Te
 		}
 	}
 	return a, nil
-}
-
-func notComplete(version string, stage slot.Stage, missing []string) error {
-	return fault.New(fault.NotSignedOff, "version %q is not signed off for stage %q: missing %q", version, stage, missing).
-		With("version", version).With("stage", string(stage)).With("missing_roles", missing)
 }
 
 // reinstalled remakes a candidate from an installed folder, to repeat its golden cases.
@@ -321,7 +316,7 @@ func (w *work) authenticInstalled(folder string) (*verify.Authentic, error) {
 func judgedBy(l *slot.Ledger, store *verify.Store, folder string) int {
 	number := 0
 	for _, m := range l.Done(slot.EventActivate) {
-		if n, err := strconv.Atoi(m.Info[infoTrustRoot]); err == nil && m.Path == folder {
+		if n, err := strconv.Atoi(m.Info[slot.InfoTrustRoot]); err == nil && m.Path == folder {
 			number = n
 		}
 	}
@@ -335,8 +330,6 @@ func judgedBy(l *slot.Ledger, store *verify.Store, folder string) int {
 	}
 	return 1
 }
-
-const infoTrustRoot = "trust_root"
 
 // evidence is what the program found out itself, for a checklist.
 func (g ground) evidence(ctx context.Context, t *Tested, stage slot.Stage, heads map[string]slot.Head) (compliance.Evidence, error) {

@@ -68,7 +68,8 @@ func (g ground) checklist(ctx context.Context, t *Tested, stage slot.Stage, poli
 // SignOff records one person's decision about a stage. The tested version is proven again first; live needs a complete
 // paper stage. A refusal is signed and kept too, and blocks the stage. When paper is complete its record names the
 // version; when live is complete GoLive may switch it on.
-// Errors: E-POLICY-NONE, E-POLICY-REFUSES (signed already, too), E-KEY-UNFIT, E-ANSWERS, E-STAGE-ORDER.
+// Errors: E-POLICY-NONE, E-POLICY-REFUSES (signed already, too), E-KEY-UNFIT, E-ANSWERS, E-STAGE-ORDER, E-TRUST-EXPIRED, E-REVOKED,
+// E-KNOWLEDGE-OLD.
 func (in *Installer) SignOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignOffResult, error) {
 	if !t.valid() || !t.token.of(in) {
 		return nil, noToken("sign-off", "smoke")
@@ -101,6 +102,14 @@ func (w *work) signOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignO
 	person, err := findPerson(policy, o.Operator)
 	if err != nil {
 		return nil, err
+	}
+	if !o.Refuse { // a refusal is always taken
+		if err := g.mayDecide(); err != nil {
+			return nil, err
+		}
+		if err := w.dir.CheckPerson(person); err != nil {
+			return nil, err
+		}
 	}
 	if o.Stage == slot.Live {
 		if err := w.onPaper(ctx, policy, t); err != nil {
@@ -350,7 +359,7 @@ func (in *Installer) Report(ctx context.Context, stage slot.Stage) (text, path s
 		return "", "", err
 	}
 	if len(a.Envelopes) == 0 {
-		return "", "", notComplete(r.Version, stage, a.MissingRoles)
+		return "", "", a.Closed(r.Version, compliance.Stage(stage))
 	}
 	list, err := g.checklist(ctx, t, stage, policy, nil)
 	if err != nil {

@@ -24,9 +24,20 @@ func (d *Dir) Roots() (*verify.Store, error) {
 	return s, err
 }
 
-// Authentic repeats the trust decision for a version folder: its manifest's signature by the root of that number.
-// No artifact is read.
+// Authentic repeats the trust decision for a version folder: its manifest's signature by the root of that number, and that
+// neither it nor its signers were revoked (E-REVOKED). No artifact is read.
 func (d *Dir) Authentic(store *verify.Store, folder string, rootVersion int) (*verify.Authentic, error) {
+	a, err := d.signed(store, folder, rootVersion)
+	if err != nil {
+		return nil, err
+	}
+	if err := store.CheckRevoked(a); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func (d *Dir) signed(store *verify.Store, folder string, rootVersion int) (*verify.Authentic, error) {
 	manifest, err := d.readBundleFile(folder, ManifestFile, MaxManifest)
 	if err != nil {
 		return nil, err
@@ -56,9 +67,10 @@ func (d *Dir) readBundleFile(folder, name string, limit int64) ([]byte, error) {
 	return nil, fault.New(code, "folder %q holds no %q: %w", folder, name, err).With("path", d.Abs(folder))
 }
 
-// Verify repeats everything that can be proven about a version folder: signature, description and each byte.
+// Verify repeats everything that can be proven about a version folder: signature, description and each byte; then that nothing
+// of it was revoked.
 func (d *Dir) Verify(ctx context.Context, store *verify.Store, r *Record, p progress.Func) (*verify.Authentic, error) {
-	a, err := d.Authentic(store, r.Folder, r.TrustRoot)
+	a, err := d.signed(store, r.Folder, r.TrustRoot)
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +80,9 @@ func (d *Dir) Verify(ctx context.Context, store *verify.Store, r *Record, p prog
 			r.Folder, m.Version, a.ManifestSHA384(), r.Version, r.ManifestSHA384).With("path", d.Abs(r.Folder))
 	}
 	if err := d.VerifyFolder(ctx, a, r.Folder, r.Variant, p); err != nil {
+		return nil, err
+	}
+	if err := store.CheckRevoked(a); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -101,8 +116,8 @@ func (d *Dir) VerifyFolder(ctx context.Context, a *verify.Authentic, folder, var
 	return verify.Folder(ctx, d.Abs(folder), a, variant, p)
 }
 
-// Policy reads the site's policy and proves it: signed by the site's root, and the one that the log took in. nil without
-// an error when this root never had one.
+// Policy reads the site's policy and proves it: signed by the site's root of the number that it was taken by, with keys that were not
+// revoked, and the one that the log took in. nil without an error when this root never had one.
 func (d *Dir) Policy(store *verify.Store, l *Ledger) (*compliance.Policy, error) {
 	raw, err := d.Read(PolicyFile, MaxPolicy)
 	have := Absent
@@ -119,10 +134,14 @@ func (d *Dir) Policy(store *verify.Store, l *Ledger) (*compliance.Policy, error)
 	if have == Absent {
 		return nil, nil
 	}
-	return ParsePolicy(store, raw)
+	s, _, err := store.KeptEnvelope(verify.Site, l.policyRoot(), verify.RoleTargets, raw, bundle.TypePolicy, MaxPolicy)
+	if err != nil {
+		return nil, err
+	}
+	return compliance.PolicyOf(s)
 }
 
-// ParsePolicy proves a policy envelope by the site's root.
+// ParsePolicy proves a new policy envelope by the site's newest root.
 func ParsePolicy(store *verify.Store, raw []byte) (*compliance.Policy, error) {
 	s, _, err := store.Envelope(verify.Site, verify.RoleTargets, raw, bundle.TypePolicy, MaxPolicy)
 	if err != nil {
@@ -180,10 +199,14 @@ func (d *Dir) Approvals(l *Ledger, policy *compliance.Policy, stage Stage, r *Re
 			return nil, err
 		}
 	}
-	var err error
+	store, err := d.Roots()
+	if err != nil {
+		return nil, err
+	}
 	out.Approval, err = compliance.CheckApprovals(policy, out.Envelopes, compliance.Want{
 		Stage: compliance.Stage(stage), Manifest: manifest, Version: r.Version, Variant: r.Variant, Machine: r.Machine,
-		Logged: func(e bundle.Digest) (int, bool) { n, ok := numbers[e]; return n, ok },
+		Logged:  func(e bundle.Digest) (int, bool) { n, ok := numbers[e]; return n, ok },
+		Revoked: func(k bundle.PublicKey) error { return store.RevokedKey(verify.Site, k) },
 	})
 	if err != nil {
 		return nil, err
@@ -217,9 +240,8 @@ func (d *Dir) CheckLadder(l *Ledger, policy *compliance.Policy, r *Record, manif
 		if err != nil {
 			return err
 		}
-		if !a.Complete {
-			return fault.New(fault.NotSignedOff, "version %q is not signed off for stage %q: missing %q", r.Version, stage, a.MissingRoles).
-				With("stage", string(stage)).With("missing_roles", a.MissingRoles)
+		if err := a.Closed(r.Version, compliance.Stage(stage)); err != nil {
+			return err
 		}
 		named = append(named, a.SignOffs...)
 		if stage == r.Stage {
@@ -288,10 +310,26 @@ func (d *Dir) CheckRollback(l *Ledger, policy *compliance.Policy, r *Record, man
 	if err != nil {
 		return bad(err)
 	}
+	if err := d.CheckPerson(person); err != nil {
+		return err
+	}
 	if p.To != r.Version || p.Variant != r.Variant || p.ToSHA384 != r.ManifestSHA384 || p.Machine != r.Machine || p.Person != person.ID {
 		return bad(errors.New("it belongs to something else"))
 	}
 	return nil
+}
+
+// CheckPerson refuses (E-REVOKED) a person whose key the site has revoked.
+func (d *Dir) CheckPerson(person *compliance.Person) error {
+	key, err := bundle.ParsePublicKey([]byte(person.PublicKey))
+	if err != nil {
+		return err
+	}
+	store, err := d.Roots()
+	if err != nil {
+		return err
+	}
+	return store.RevokedKey(verify.Site, key)
 }
 
 // ParseRollback proves a rollback statement by one person's key.
