@@ -12,6 +12,7 @@ import (
 	"sluice/inference"
 	"sluice/installer"
 	"sluice/installer/slot"
+	"sluice/verify"
 )
 
 func (a *app) installVerbs() []*cobra.Command {
@@ -29,6 +30,8 @@ func (a *app) installVerbs() []*cobra.Command {
 			return nil, err
 		}
 		o.Ask = a.openOptions(args[0], nil).Ask
+		taken := []verify.Step{}
+		o.Taken = func(s verify.Step) { taken = append(taken, s) }
 		tested, attempts, err := in.Install(ctx, args[0], o)
 		if err != nil {
 			if len(attempts) > 0 {
@@ -39,7 +42,9 @@ func (a *app) installVerbs() []*cobra.Command {
 			}
 			return nil, err
 		}
-		return a.installed(in, tested, attempts), nil
+		r := a.installed(in, tested, attempts)
+		r.TrustTaken = taken
+		return r, nil
 	})
 
 	var version, variant string
@@ -128,7 +133,7 @@ func (a *app) installed(in *installer.Installer, t *installer.Tested, attempts [
 		r.Attempts = []installer.Attempt{}
 	}
 	if s, err := in.Status(); err == nil {
-		r.Next = s.Next
+		r.Next, r.Knowledge = s.Next, s.Knowledge
 	}
 	return r
 }
@@ -143,9 +148,12 @@ type installResult struct {
 	Attempts       []installer.Attempt `json:"attempts"`
 	Report         *inference.Report   `json:"smoke"`
 	Next           []string            `json:"next"`
+	TrustTaken     []verify.Step       `json:"trust_taken,omitempty"` // next lists of trusted keys and revocations, taken over before
+	Knowledge      installer.Knowledge `json:"knowledge"`
 }
 
 func (r *installResult) text(p *printer) {
+	stepLines(p, r.TrustTaken, true)
 	attemptTables(p, r.Attempts)
 	if r.Report != nil {
 		smokeTable(p, r.Report)
@@ -153,6 +161,7 @@ func (r *installResult) text(p *printer) {
 	p.line("%s %s", p.mark("ok"), p.bold(p.t("install.done", "family", r.ModelFamily, "version", r.Version, "variant", r.Variant)))
 	p.field(p.t("install.path"), r.BundlePath)
 	p.field(p.t("manifest"), r.ManifestSHA384)
+	knowledgeLines(p, r.Knowledge)
 	p.next(r.Next)
 }
 

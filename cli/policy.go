@@ -17,21 +17,65 @@ import (
 	"sluice/internal/fault"
 )
 
+// limitFlags are the settings of a policy that are no people: only those that were given change anything.
+type limitFlags struct {
+	flags         *pflag.FlagSet
+	closeOnExpiry bool
+	maxAgeDays    int
+}
+
+func (l *limitFlags) add(a *app, f *pflag.FlagSet) {
+	l.flags = f
+	f.BoolVar(&l.closeOnExpiry, "close-on-expiry", false, a.t("flag.close-on-expiry"))
+	f.IntVar(&l.maxAgeDays, "max-age-days", 0, a.t("flag.max-age-days"))
+}
+
+// apply says whether any was given.
+func (l *limitFlags) apply(p *compliance.Policy) bool {
+	any := false
+	for name, set := range map[string]func(){
+		"close-on-expiry": func() { p.CloseOnExpiry = l.closeOnExpiry },
+		"max-age-days":    func() { p.MaxAgeDays = l.maxAgeDays },
+	} {
+		if l.flags.Changed(name) {
+			set()
+			any = true
+		}
+	}
+	return any
+}
+
 func (a *app) policyVerbs() []*cobra.Command {
-	var initKeys, addKeys, retireKeys keyFlags
+	var initKeys, setKeys, addKeys, retireKeys keyFlags
+	var initLimits, setLimits limitFlags
 	var requireModels bool
 	policyInit := a.verb("init --key SITEKEY", "policy.init", cobra.NoArgs, func(f *pflag.FlagSet) {
 		initKeys.add(a, f)
 		f.BoolVar(&requireModels, "require-models", true, a.t("flag.require-models"))
+		initLimits.add(a, f)
 	}, func(ctx context.Context, _ []string) (result, error) {
 		return a.changePolicy(ctx, &initKeys, func(old *compliance.Policy) (*compliance.Policy, error) {
 			if old != nil {
 				return nil, fault.New(fault.Exists, "there is a policy already (number %d): change its people with people add and people retire", old.Number).With("path", slot.PolicyFile)
 			}
-			return &compliance.Policy{
+			p := &compliance.Policy{
 				Schema: compliance.PolicySchema, Number: 1, People: []compliance.Person{}, Stages: compliance.DefaultStages(),
 				RequireModels: requireModels,
-			}, nil
+			}
+			initLimits.apply(p)
+			return p, nil
+		})
+	})
+	set := a.verb("set [--max-age-days N] [--close-on-expiry] --key SITEKEY", "policy.set", cobra.NoArgs, func(f *pflag.FlagSet) {
+		setKeys.add(a, f)
+		setLimits.add(a, f)
+	}, func(ctx context.Context, _ []string) (result, error) {
+		return a.changePolicy(ctx, &setKeys, func(old *compliance.Policy) (*compliance.Policy, error) {
+			next, err := nextPolicy(old)
+			if err == nil && !setLimits.apply(next) {
+				err = usage("policy set wants a setting to change, such as --max-age-days")
+			}
+			return next, err
 		})
 	})
 	show := a.verb("show", "policy.show", cobra.NoArgs, nil, func(ctx context.Context, _ []string) (result, error) {
@@ -79,7 +123,7 @@ func (a *app) policyVerbs() []*cobra.Command {
 				return next, nil
 			})
 		})
-	return []*cobra.Command{a.parent("policy", "policy", policyInit, show), a.parent("people", "people", add, list, retire)}
+	return []*cobra.Command{a.parent("policy", "policy", policyInit, set, show), a.parent("people", "people", add, list, retire)}
 }
 
 func nextPolicy(old *compliance.Policy) (*compliance.Policy, error) {
@@ -150,7 +194,7 @@ func (a *app) policyShown() (result, error) {
 	if p == nil {
 		return nil, fault.New(fault.PolicyNone, "no policy under %q", in.Root())
 	}
-	r := &policyView{Number: p.Number, RequireModels: p.RequireModels, Stages: map[string][]string{}, People: []personView{}}
+	r := &policyView{Number: p.Number, RequireModels: p.RequireModels, CloseOnExpiry: p.CloseOnExpiry, MaxAgeDays: p.MaxAgeDays, Stages: map[string][]string{}, People: []personView{}}
 	for s, sp := range p.Stages {
 		r.Stages[string(s)] = sp.Roles
 	}
@@ -167,7 +211,9 @@ func (a *app) policyShown() (result, error) {
 type policyView struct {
 	Number        int                 `json:"number"`
 	RequireModels bool                `json:"require_models"`
-	Stages        map[string][]string `json:"stages"` // roles that must sign
+	CloseOnExpiry bool                `json:"close_on_expiry"`
+	MaxAgeDays    int                 `json:"max_age_days"` // 0: no limit
+	Stages        map[string][]string `json:"stages"`       // roles that must sign
 	People        []personView        `json:"people"`
 }
 
@@ -185,6 +231,14 @@ func (r *policyView) text(p *printer) {
 	p.line("%s", p.bold(p.t("policy.head", "n", r.Number)))
 	for _, s := range []string{"paper", "live"} {
 		p.field(p.t("policy.signs", "stage", s), roleWords(p.app, r.Stages[s]))
+	}
+	closing := p.t("policy.keeps")
+	if r.CloseOnExpiry {
+		closing = p.t("policy.closes")
+	}
+	p.field(p.t("policy.close-on-expiry"), closing)
+	if r.MaxAgeDays > 0 {
+		p.field(p.t("policy.max-age"), p.lang().Count("knowledge.days", r.MaxAgeDays))
 	}
 	if len(r.People) == 0 {
 		p.line("%s %s", p.mark("warn"), p.t("people.none"))

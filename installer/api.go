@@ -9,6 +9,7 @@ import (
 	"sluice/compliance"
 	"sluice/installer/slot"
 	"sluice/internal/fault"
+	"sluice/verify"
 )
 
 // FitOptions choose a variant.
@@ -23,6 +24,8 @@ type InstallOptions struct {
 	// Ask is called for a volume that no folder holds; it returns the folder that has it now. Nil: E-VOLUME-MISSING.
 	Ask      func(ctx context.Context, want bundle.VolumeWanted) (dir string, err error)
 	Operator string // who installs; empty: Config.Operator
+	// Taken is told of each next trust root and revocation list that was taken over from the medium before the bundle was judged.
+	Taken func(verify.Step)
 }
 
 // Attempt is one variant's smoke test during an installation.

@@ -212,7 +212,13 @@ func (w *work) install(ctx context.Context, path string, o InstallOptions) (*Tes
 		return nil, nil, err
 	}
 	defer src.Close()
-	if _, err := w.takeTrust(ctx, src.Folders()); err != nil {
+	steps, err := w.takeTrust(ctx, src.Folders())
+	for _, s := range steps {
+		if o.Taken != nil {
+			o.Taken(s)
+		}
+	}
+	if err != nil {
 		return nil, nil, err
 	}
 	h, err := history(w.in, w.dir, w.ledger)
