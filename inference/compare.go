@@ -21,15 +21,49 @@ type comparison struct {
 // compare holds got against want: shapes and element types exactly; elements |got-want| <= abs + rel*|want|; NaN equals
 // only NaN, an infinity only itself; strings and booleans exactly, integers exactly unless the tolerance allows a difference.
 func compare(got, want tensor.Value, tol bundle.Tolerance) comparison {
+	g, w := kindOf(got), kindOf(want)
 	switch {
-	case want.Tensor != nil && got.Tensor != nil:
-		return compareTensors(got.Tensor, want.Tensor, tol)
-	case want.Tensor == nil && got.Tensor == nil:
-		return compareMaps(got.Maps, want.Maps, tol)
+	case g != w || w == "nothing at all":
+		return comparison{reason: fmt.Sprintf("is %s, want %s", g, w)}
 	case want.Tensor != nil:
-		return comparison{reason: "is a sequence of maps, want a tensor"}
+		return compareTensors(got.Tensor, want.Tensor, tol)
+	case want.Sequence != nil:
+		return compareSequences(got.Sequence, want.Sequence, tol)
+	case want.Empty:
+		return comparison{}
 	}
-	return comparison{reason: "is a tensor, want a sequence of maps"}
+	return compareMaps(got.Maps, want.Maps, tol)
+}
+
+func kindOf(v tensor.Value) string {
+	switch {
+	case v.Tensor != nil:
+		return "a tensor"
+	case v.Sequence != nil:
+		return "a sequence of tensors"
+	case v.Maps != nil:
+		return "a sequence of maps"
+	case v.Empty:
+		return "an empty optional"
+	}
+	return "nothing at all"
+}
+
+// compareSequences compares element by element; positions begin with the number of the element.
+func compareSequences(got, want []*tensor.Tensor, tol bundle.Tolerance) comparison {
+	if len(got) != len(want) {
+		return comparison{reason: fmt.Sprintf("has %d tensors, want %d", len(got), len(want))}
+	}
+	all := comparison{}
+	for i := range want {
+		c := compareTensors(got[i], want[i], tol)
+		if all.reason == "" && (c.reason != "" || c.worstAbs > all.worstAbs) {
+			all.at, all.reason = append([]int64{int64(i)}, c.at...), c.reason
+		}
+		all.worstAbs, all.worstRel = max(all.worstAbs, c.worstAbs), max(all.worstRel, c.worstRel)
+		all.nan = all.nan || c.nan
+	}
+	return all
 }
 
 func compareTensors(got, want *tensor.Tensor, tol bundle.Tolerance) comparison {
@@ -63,10 +97,13 @@ func holds(t *tensor.Tensor, n int64) bool {
 	if t.DType == tensor.String {
 		return int64(len(t.Strings)) == n
 	}
-	return t.DType.Size() > 0 && int64(len(t.Raw)) == n*int64(t.DType.Size())
+	return t.DType.Bytes(n) >= 0 && int64(len(t.Raw)) == t.DType.Bytes(n)
 }
 
 func (c *comparison) elements(got, want *tensor.Tensor, n int64, tol bundle.Tolerance) {
+	if want.DType == tensor.Int4 || want.DType == tensor.Uint4 {
+		got, want = unpacked(got, n), unpacked(want, n)
+	}
 	size := int64(want.DType.Size())
 	parts := int64(1) // of one element: complex numbers are compared part by part
 	part := want.DType
@@ -85,6 +122,21 @@ func (c *comparison) elements(got, want *tensor.Tensor, n int64, tol bundle.Tole
 			c.floats(i/parts, float(part, g), float(part, w), tol)
 		}
 	}
+}
+
+// unpacked gives 4-bit integers as 8-bit ones.
+func unpacked(t *tensor.Tensor, n int64) *tensor.Tensor {
+	out := &tensor.Tensor{DType: tensor.Uint8, Raw: make([]byte, n)}
+	for i := range out.Raw {
+		out.Raw[i] = t.Raw[i/2] >> (4 * (i % 2)) & 0xf
+	}
+	if t.DType == tensor.Int4 {
+		out.DType = tensor.Int8
+		for i, b := range out.Raw {
+			out.Raw[i] = byte(int8(b<<4) >> 4)
+		}
+	}
+	return out
 }
 
 func (c *comparison) floats(i int64, g, w float64, tol bundle.Tolerance) {
@@ -207,7 +259,8 @@ func position(i int64, shape []int64) []int64 {
 
 func isInteger(d tensor.DType) bool {
 	switch d {
-	case tensor.Float16, tensor.BFloat16, tensor.Float32, tensor.Float64:
+	case tensor.Float16, tensor.BFloat16, tensor.Float32, tensor.Float64,
+		tensor.Float8E4M3FN, tensor.Float8E4M3FNUZ, tensor.Float8E5M2, tensor.Float8E5M2FNUZ:
 		return false
 	}
 	return true
@@ -235,6 +288,8 @@ func integer(d tensor.DType, b []byte) (int64, uint64) {
 
 func float(d tensor.DType, b []byte) float64 {
 	switch d {
+	case tensor.Float8E4M3FN, tensor.Float8E4M3FNUZ, tensor.Float8E5M2, tensor.Float8E5M2FNUZ:
+		return float8(d, b[0])
 	case tensor.Float16:
 		return half(binary.LittleEndian.Uint16(b))
 	case tensor.BFloat16:
@@ -262,4 +317,34 @@ func half(h uint16) float64 {
 		return math.Inf(int(sign))
 	}
 	return sign * math.Ldexp(1+frac/1024, exp-15)
+}
+
+// float8 decodes the four 8-bit formats of the ONNX standard (arXiv 2209.05433 and 2206.02915). Those that end in UZ have no
+// negative zero, whose bits are their NaN; only E5M2 has infinities.
+func float8(d tensor.DType, b byte) float64 {
+	mantissa, bias := 3, 7
+	switch d {
+	case tensor.Float8E4M3FNUZ:
+		bias = 8
+	case tensor.Float8E5M2:
+		mantissa, bias = 2, 15
+	case tensor.Float8E5M2FNUZ:
+		mantissa, bias = 2, 16
+	}
+	sign := 1.0
+	if b>>7 != 0 {
+		sign = -1
+	}
+	magnitude := b & 0x7f
+	exp, frac := int(magnitude>>mantissa), float64(magnitude&(1<<mantissa-1))
+	unsignedZero := d == tensor.Float8E4M3FNUZ || d == tensor.Float8E5M2FNUZ
+	switch {
+	case unsignedZero && b == 0x80, d == tensor.Float8E4M3FN && magnitude == 0x7f, d == tensor.Float8E5M2 && magnitude > 0x7c:
+		return math.NaN()
+	case d == tensor.Float8E5M2 && magnitude == 0x7c:
+		return math.Inf(int(sign))
+	case exp == 0:
+		return sign * math.Ldexp(frac, 1-bias-mantissa)
+	}
+	return sign * math.Ldexp(1+frac/float64(int(1)<<mantissa), exp-bias)
 }
