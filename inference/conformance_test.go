@@ -170,7 +170,7 @@ func runConformance(full *ort.Library, files map[string][]byte) error {
 		}
 		for name, w := range want {
 			if c := compare(got[name], w, bundle.Tolerance{Abs: 1e-5, Rel: 1e-3}); c.reason != "" {
-				return fault.New(fault.SmokeFailed, "output %q at %v: %s", name, c.at, c.reason)
+				return fault.New(fault.SmokeFailed, "output %q at %v: %s", name, c.worst.Index, c.reason)
 			}
 		}
 	}

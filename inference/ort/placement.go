@@ -2,7 +2,6 @@ package ort
 
 import (
 	"maps"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -64,10 +63,10 @@ func (*listeners) heard(id uintptr) map[string]int {
 	return listening.sessions[id]
 }
 
-// logged is an OrtLoggingFunction. The library calls it from whatever thread it likes.
-func logged(id, severity, _, _, place, message uintptr) uintptr {
-	if int32(severity) >= logWarning { // as the library does without a function: what it complains about goes to stderr
-		_, _ = os.Stderr.WriteString("onnxruntime: " + goString(place) + ": " + goString(message) + "\n")
+// logged is an OrtLoggingFunction. The library calls it from whatever thread it likes. All but placements is dropped: errors
+// come back from the call that they belong to.
+func logged(id, severity, _, _, _, message uintptr) uintptr {
+	if int32(severity) >= logWarning {
 		return 0
 	}
 	first := *(*byte)(pointer(message))

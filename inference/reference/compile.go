@@ -106,7 +106,7 @@ func compile(p *onnx.Model, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.main, m.slots, m.out = g, len(c.types), p.Graph.Outputs
+	m.main, m.slots, m.out, m.nodes = g, len(c.types), p.Graph.Outputs, c.nodes
 	for i, v := range m.out {
 		if t := g.types[i]; t != tensor.Undefined && v.Type.Kind == onnx.KindTensor && v.Type.Elem != t {
 			return nil, invalid("output %q is declared %s and is %s", v.Name, v.Type.Elem, t)
