@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
 	"sluice/audit"
 	"sluice/bundle"
+	"sluice/compliance"
 	"sluice/inference"
 	"sluice/installer/slot"
 	"sluice/internal/fault"
@@ -86,10 +88,15 @@ func (w *work) prove(ctx context.Context, c *Candidate, before []Attempt) (*Test
 	if err := w.note(audit.Demo, "smoke", "passed", w.artefacts(a), flags, info); err != nil {
 		return nil, report, err
 	}
+	kept, err := w.keepReport(a, variant, report)
+	if err != nil {
+		return nil, report, err
+	}
 	rec, err := w.demoRecord(ctx, c, spec, report, program)
 	if err != nil {
 		return nil, report, err
 	}
+	rec.Proof.Report = kept
 	rec.Attempts = append(append([]Attempt(nil), before...), Attempt{Variant: variant, Engine: rec.Engine.Kind, Passed: true})
 	digest, err := w.putRecord(rec, audit.StatusDemoReady)
 	if err != nil {
@@ -268,7 +275,7 @@ func (w *work) demoRecord(ctx context.Context, c *Candidate, spec inference.Engi
 			Threads: max(r.Threads, spec.Threads), Program: program},
 		Proof: slot.Proof{Cases: []slot.Case{}, MedianMS: finite(r.MedianMS), P95MS: finite(r.P95MS), LimitMS: finite(r.LimitMS),
 			PeakMiB: r.PeakMiB, LimitMiB: r.LimitMiB},
-		Machine: machine, At: w.in.now(), Operator: w.actor,
+		Machine: machine, At: w.in.now(), Operator: w.actor, Installer: w.installerOf(c.folder),
 	}
 	if rec.Engine.Kind == "" {
 		rec.Engine.Kind = inference.KindReference
@@ -288,6 +295,41 @@ func (w *work) demoRecord(ctx context.Context, c *Candidate, spec inference.Engi
 			WorstRel: finite(k.WorstRel), LatencyMS: finite(k.LatencyMS)})
 	}
 	return rec, nil
+}
+
+// installerOf is who installed what lies in a folder, as they said.
+func (w *work) installerOf(folder string) string {
+	who := w.actor
+	for _, m := range w.ledger.Done(slot.EventActivate) {
+		if m.Path == folder {
+			who = m.Actor
+		}
+	}
+	return who
+}
+
+// keepReport keeps the whole report of a passed smoke test: it is what the evidence of a checklist opens.
+func (w *work) keepReport(a *Authentic, variant string, r *inference.Report) (*compliance.Source, error) {
+	kept := *r
+	kept.MedianMS, kept.P95MS, kept.LimitMS = finite(r.MedianMS), finite(r.P95MS), finite(r.LimitMS)
+	kept.Cases = slices.Clone(r.Cases)
+	for i := range kept.Cases {
+		c := &kept.Cases[i]
+		c.WorstAbs, c.WorstRel, c.LatencyMS = finite(c.WorstAbs), finite(c.WorstRel), finite(c.LatencyMS)
+	}
+	raw, err := bundle.CanonicalJSON(kept)
+	if err != nil {
+		return nil, fault.New(fault.Internal, "writing the smoke report: %w", err)
+	}
+	raw = append(raw, '\n')
+	name := w.reportPath("smoke", a.Manifest().Version, ".json")
+	c := change{log: audit.Demo, event: "smoke_report", path: name, then: audit.StatusDone,
+		artefacts: map[string]string{"report": slot.Sum(raw).String(), "manifest.json": a.ManifestSHA384().String()},
+		info:      map[string]string{slot.InfoVersion: a.Manifest().Version, slot.InfoVariant: variant}}
+	if err := w.writeFile(c, raw, 0o444); err != nil {
+		return nil, err
+	}
+	return &compliance.Source{Path: name, SHA384: slot.Sum(raw), Size: int64(len(raw))}, nil
 }
 
 // finite keeps JSON's numbers: an infinite relative deviation (of an expected 0) passes by the absolute tolerance.
