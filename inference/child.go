@@ -153,6 +153,9 @@ func (t *task) smokeModel(ctx context.Context, m *taskModel, r *Report, send fun
 	if own, ok := s.(interface{ Peak() int64 }); ok { // the evaluator knows; the process also holds what was not collected yet
 		defer func() { r.PeakMiB = max(r.PeakMiB, (own.Peak()+1<<20-1)>>20) }()
 	}
+	if own, ok := s.(interface{ Placement() map[string]int }); ok {
+		r.Evidence = append(r.Evidence, Placement{Model: m.Artifact, Nodes: own.Placement()})
+	}
 	var samples []float64
 	for i := range m.Cases {
 		if err := send(message{Model: m.Artifact, Case: m.Cases[i].Name, Done: len(r.Cases)}); err != nil {
