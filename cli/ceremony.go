@@ -510,7 +510,11 @@ func rootProgress(path string, raw, previous []byte) (*rootDraft, error) {
 }
 
 func (r *rootDraft) text(p *printer) {
-	rootLines(p, r.Root)
+	shown := r.Root
+	if !r.Complete {
+		shown.Fingerprint = "" // each further signature changes it
+	}
+	rootLines(p, shown)
 	p.line("")
 	p.field(p.t("trust.file"), clean(r.Path))
 	p.field(p.t("trust.signed-own"), p.t("trust.signed", "have", r.Own.Have, "want", r.Own.Want))

@@ -76,7 +76,7 @@ func TestGeneratedErrorPages(t *testing.T) {
 }
 
 // keyCall matches the calls that take a constant key.
-var keyCall = regexp.MustCompile(`(?:\.t|\.say|\.ok|\.step|\.Count|\.Text)\("([a-z][a-z0-9.-]*[a-z0-9])"|key: "([a-z][a-z0-9.-]*[a-z0-9])"`)
+var keyCall = regexp.MustCompile(`(?:\.t|\.say|\.ok|\.step|\.Count|\.Text|\.voided)\("([a-z][a-z0-9.-]*[a-z0-9])"|key: "([a-z][a-z0-9.-]*[a-z0-9])"`)
 
 // keyPrefix matches the calls whose key ends in a name made at run time.
 var keyPrefix = regexp.MustCompile(`\.(?:t|say|Text)\("([a-z][a-z0-9.-]*\.)"\+`)

@@ -290,7 +290,9 @@ func rootLines(p *printer, root verify.RootInfo) {
 	keyLines(p, root, verify.RoleTargets)
 	p.line("  %s", p.t("trust.may.root", "n", root.RootThreshold, "total", len(keysWith(root, verify.RoleRoot))))
 	keyLines(p, root, verify.RoleRoot)
-	p.field(p.t("trust.fingerprint"), root.Fingerprint)
+	if root.Fingerprint != "" {
+		p.field(p.t("trust.fingerprint"), root.Fingerprint)
+	}
 }
 
 func keysWith(root verify.RootInfo, role string) []verify.KeyInfo {
