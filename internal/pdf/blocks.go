@@ -11,6 +11,7 @@ var (
 	keyStyle     = style{size: 8.5, colour: muted}
 	headStyle    = style{size: 8, bold: true, colour: muted}
 	cellStyle    = style{size: 8.5, colour: ink}
+	belowStyle   = style{size: 7.5, colour: muted}
 )
 
 // Title is the head of the document: its name and one line below.
@@ -190,17 +191,32 @@ func (d *Document) tableHead(columns []Column, widths []float64) {
 	d.y += 1.4
 }
 
-func (d *Document) tableRow(columns []Column, widths []float64, cells []Cell) {
-	type column struct {
-		style style
-		lines []string
+// set is one line of a cell.
+type set struct {
+	style style
+	text  string
+}
+
+func (d *Document) cell(c Cell, width float64) []set {
+	var out []set
+	s := d.valueStyle(c, cellStyle.size)
+	for _, l := range d.wrap(s, d.text(c.Text, MaxText), width) {
+		out = append(out, set{s, l})
 	}
-	set := make([]column, min(len(cells), len(columns)))
+	if c.Below != "" {
+		for _, l := range d.wrap(belowStyle, d.text(c.Below, MaxText), width) {
+			out = append(out, set{belowStyle, l})
+		}
+	}
+	return out
+}
+
+func (d *Document) tableRow(columns []Column, widths []float64, cells []Cell) {
+	lines := make([][]set, min(len(cells), len(columns)))
 	most, step := 0, cellStyle.leading()
-	for i := range set {
-		s := d.valueStyle(cells[i], cellStyle.size)
-		set[i] = column{s, d.wrap(s, d.text(cells[i].Text, MaxText), widths[i]-gutter)}
-		most = max(most, len(set[i].lines))
+	for i := range lines {
+		lines[i] = d.cell(cells[i], widths[i]-gutter)
+		most = max(most, len(lines[i]))
 	}
 	if h := float64(most)*step + 2.4; d.y+h > bottom && h < (bottom-marginTop)/2 {
 		d.newPage()
@@ -212,9 +228,9 @@ func (d *Document) tableRow(columns []Column, widths []float64, cells []Cell) {
 			d.tableHead(columns, widths)
 		}
 		x := d.left
-		for i := range set {
-			if n < len(set[i].lines) {
-				d.aligned(x, widths[i], columns[i].Right, set[i].style, set[i].lines[n])
+		for i := range lines {
+			if n < len(lines[i]) {
+				d.aligned(x, widths[i], columns[i].Right, lines[i][n].style, lines[i][n].text)
 			}
 			x += widths[i]
 		}

@@ -87,6 +87,8 @@ type Cell struct {
 	Mono bool // digests, key ids, names of files: fixed width, broken anywhere, in lines of equal length
 	Bold bool
 	Tone Tone
+	// Below is a second paragraph, small and muted; in tables only.
+	Below string
 }
 
 // Text is a plain cell.
