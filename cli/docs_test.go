@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
 	"github.com/spf13/pflag"
 
 	"sluice/assets"
@@ -114,6 +115,64 @@ func TestGeneratedVerbPage(t *testing.T) {
 	}
 	walk(top)
 	generated(t, "verbs.md", b.String())
+}
+
+// TestGeneratedManPages writes a manual page for each verb, in troff's man macros.
+func TestGeneratedManPages(t *testing.T) {
+	dir := t.TempDir()
+	date := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC) // fixed: pages are compared byte for byte
+	top := quiet().commands()
+	top.DisableAutoGenTag = true
+	if err := doc.GenManTree(top, &doc.GenManHeader{Title: "SLUICE", Section: "1", Source: "Sluice", Manual: "Sluice", Date: &date}, dir); err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Glob(filepath.Join(dir, "*.1"))
+	if err != nil || len(pages) < 30 {
+		t.Fatalf("%d pages (%v), want one for each verb", len(pages), err)
+	}
+	wanted := map[string]bool{}
+	for _, p := range pages {
+		raw, err := os.ReadFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wanted[filepath.Base(p)] = true
+		generated(t, "man/"+filepath.Base(p), string(raw))
+	}
+	stored, err := filepath.Glob(filepath.Join("..", "docs", "man", "*.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range stored {
+		if !wanted[filepath.Base(p)] {
+			t.Errorf("docs/man/%s is of a verb that is not there any more", filepath.Base(p))
+		}
+	}
+}
+
+// TestGeneratedCompletions: the program completes its own verbs and flags, in each shell that it writes a script for.
+func TestGeneratedCompletions(t *testing.T) {
+	for shell, want := range map[string]string{"bash": "__start_sluice", "zsh": "#compdef sluice", "fish": "complete -c sluice", "powershell": "Register-ArgumentCompleter"} {
+		var out bytes.Buffer
+		a := quiet()
+		a.env.Stdout, a.out.w = &out, &out
+		top := a.commands()
+		top.SetArgs([]string{"completion", shell})
+		if err := top.Execute(); err != nil || !strings.Contains(out.String(), want) {
+			t.Errorf("%s: %v, want a script with %q", shell, err, want)
+		}
+	}
+	for line, want := range map[string]string{"live ": "enable", "check --stage ": "paper", "trust init --of ": "site", "status --lang ": "pl", "install --": "--operator", "completion ": "bash"} {
+		var out bytes.Buffer
+		a := quiet()
+		top := a.commands()
+		top.SetOut(&out)
+		top.SetErr(io.Discard)
+		top.SetArgs(append([]string{cobra.ShellCompNoDescRequestCmd}, strings.Split(line, " ")...))
+		if err := top.Execute(); err != nil || !slices.Contains(strings.Split(out.String(), "\n"), want) {
+			t.Errorf("completing %q: %v, want %q among\n%s", line, err, want, out.String())
+		}
+	}
 }
 
 func firstOf(s ...string) string {

@@ -43,8 +43,9 @@ func Smoke(ctx context.Context, exe string, job Job, p progress.Func) (*Report, 
 	}
 	events := newEvents(p, job.Variant, t.cases())
 	defer events.end()
-	end, err := runChild(ctx, exe, t, timeout, events.message)
-	r := &Report{Engine: t.Engine.Kind, Provider: t.Engine.Provider, Threads: max(t.Engine.Threads, 1)}
+	rows := rows{most: t.cases()}
+	end, err := runChild(ctx, exe, t, timeout, func(m message) { rows.message(m); events.message(m) })
+	r := &Report{Engine: t.Engine.Kind, Provider: t.Engine.Provider, Threads: max(t.Engine.Threads, 1), Warmup: t.Warmup, Runs: t.Runs}
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
@@ -57,6 +58,7 @@ func Smoke(ctx context.Context, exe string, job Job, p progress.Func) (*Report, 
 	default:
 		r = end.message.Report
 	}
+	r.Cases = rows.ended(r)
 	if r.Engine == "" {
 		r.Engine = KindReference
 	}
@@ -132,6 +134,33 @@ func Engines(ctx context.Context, o EngineOptions) []EngineInfo {
 	}
 	return append(out, EngineInfo{Name: KindONNXRuntime, Path: o.Engine.LibraryPath, LibrarySHA384: o.Engine.LibrarySHA384.String(),
 		Providers: []string{}, Reason: err.Error(), Code: string(fault.CodeOf(err))})
+}
+
+// rows collects the finished cases from a child's messages, so that none is lost when it ends badly.
+type rows struct {
+	most  int
+	done  []CaseResult
+	begun message // the case at work
+}
+
+func (w *rows) message(m message) {
+	switch {
+	case m.Row != nil && len(w.done) < w.most:
+		w.done, w.begun = append(w.done, *m.Row), message{}
+	case m.Case != "":
+		w.begun = m
+	}
+}
+
+// ended gives all rows, at the end the case that the run ended in.
+func (w *rows) ended(r *Report) []CaseResult {
+	if r.Code != "" && w.begun.Case != "" && len(w.done) < w.most {
+		w.done = append(w.done, CaseResult{Model: w.begun.Model, Name: w.begun.Case, Reason: r.Reason})
+	}
+	if w.done == nil {
+		return []CaseResult{}
+	}
+	return w.done
 }
 
 // events turns a child's messages into progress: done and total are golden cases.

@@ -204,6 +204,7 @@ type message struct {
 	Model  string      `json:"model,omitempty"` // with Case: begun now
 	Case   string      `json:"case,omitempty"`
 	Done   int         `json:"done,omitempty"` // cases finished so far
+	Row    *CaseResult `json:"row,omitempty"`  // the case that was finished last
 	Report *Report     `json:"report,omitempty"`
 	Probe  *EngineInfo `json:"probe,omitempty"`
 	Error  *failure    `json:"error,omitempty"`

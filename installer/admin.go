@@ -190,16 +190,20 @@ func (in *Installer) LogVerify(ctx context.Context) ([]LogState, error) {
 // maxNote limits a person's note in a log, bytes.
 const maxNote = 4000
 
-// LogAppend writes a person's note into the log of a stage.
-func (in *Installer) LogAppend(ctx context.Context, stage slot.Stage, actor, text string) error {
+// LogAppend writes a person's note into the log of a stage, with the digests of the files it is about, by name.
+func (in *Installer) LogAppend(ctx context.Context, stage slot.Stage, actor, text string, artefacts map[string]bundle.Digest) error {
 	if text == "" || len(text) > maxNote {
 		return fault.New(fault.Usage, "a note of %d bytes, want 1 to %d", len(text), maxNote)
 	}
 	if _, err := slot.ParseStage(string(stage)); err != nil {
 		return err
 	}
+	digests := map[string]string{}
+	for name, d := range artefacts {
+		digests[name] = d.String()
+	}
 	_, err := write(ctx, in, demands{what: "note", actor: actor, stage: stage}, func(w *work) (struct{}, error) {
-		return struct{}{}, w.note(audit.Log(stage.Log()), "note", "noted", nil, nil, map[string]any{"text": text})
+		return struct{}{}, w.note(audit.Log(stage.Log()), "note", "noted", digests, nil, map[string]any{"text": text})
 	})
 	return err
 }

@@ -45,7 +45,7 @@ const (
 
 // Limits of what is read from these files.
 const (
-	MaxRecord   = 4 << 20
+	MaxRecord   = 32 << 20
 	MaxPolicy   = 1 << 20
 	MaxManifest = 8 << 20
 	MaxSig      = 64 << 10

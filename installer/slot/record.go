@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"sluice/bundle"
 	"sluice/compliance"
+	"sluice/inference"
 	"sluice/internal/fault"
 )
 
@@ -57,6 +59,8 @@ type Engine struct {
 // Proof is the golden report of a passed smoke test.
 type Proof struct {
 	Cases    []Case  `json:"cases"`
+	Warmup   int     `json:"warmup,omitempty"` // calls per case before timing
+	Runs     int     `json:"runs,omitempty"`   // timed calls per case
 	MedianMS float64 `json:"median_ms"`
 	P95MS    float64 `json:"p95_ms"`
 	LimitMS  float64 `json:"limit_ms"`
@@ -64,14 +68,8 @@ type Proof struct {
 	LimitMiB int64   `json:"limit_mib"`
 }
 
-// Case is one golden case that passed.
-type Case struct {
-	Model     string  `json:"model"`
-	Name      string  `json:"name"`
-	WorstAbs  float64 `json:"worst_abs"`
-	WorstRel  float64 `json:"worst_rel"`
-	LatencyMS float64 `json:"latency_ms"`
-}
+// Case is one golden case.
+type Case = inference.CaseResult
 
 // SignOff names a signed record under reports/ by its digest.
 type SignOff struct {
@@ -92,6 +90,39 @@ type Attempt struct {
 	Passed  bool       `json:"passed"`
 	Code    fault.Code `json:"code,omitempty"`
 	Reason  string     `json:"reason,omitempty"`
+	// Report holds each golden case. nil when it never came to them and, in a record, for the attempt that passed: its
+	// rows are the record's proof.
+	Report *inference.Report `json:"smoke,omitempty"`
+	// Omitted are rows of cases that passed and are left out of a record for their number (MaxRows).
+	Omitted int `json:"rows_omitted,omitempty"`
+}
+
+// MaxRows is how many golden cases of a failed attempt a record keeps: those that failed come first. The log has them all.
+const MaxRows = 1000
+
+// Kept is the attempt as a record keeps it.
+func (a Attempt) Kept() Attempt {
+	switch {
+	case a.Report == nil:
+	case a.Passed:
+		a.Report = nil
+	case len(a.Report.Cases) > MaxRows:
+		r := *a.Report
+		cases := slices.Clone(r.Cases)
+		slices.SortStableFunc(cases, func(x, y Case) int {
+			switch {
+			case x.Passed == y.Passed:
+				return 0
+			case y.Passed:
+				return -1
+			}
+			return 1
+		})
+		a.Omitted = len(cases) - MaxRows
+		r.Cases = cases[:MaxRows]
+		a.Report = &r
+	}
+	return a
 }
 
 // Encode writes the record as indented JSON after checking it.
