@@ -99,7 +99,7 @@ func (s *signoffFlags) run(ctx context.Context, a *app) (result, error) {
 	}
 	r := &signoffResult{
 		Stage: s.stage, Version: list.Version, Complete: done.Complete, MissingRoles: done.MissingRoles, Record: done.Record,
-		Report: done.Report, Refused: s.refuse,
+		Report: done.Report, PDF: done.PDF, Evidence: done.Evidence, Refused: s.refuse,
 	}
 	if r.MissingRoles == nil {
 		r.MissingRoles = []string{}
@@ -186,6 +186,8 @@ type signoffResult struct {
 	MissingRoles []string `json:"missing_roles"`
 	Record       string   `json:"record"`
 	Report       string   `json:"report"`
+	PDF          string   `json:"pdf"`
+	Evidence     string   `json:"evidence"`
 	Next         []string `json:"next"`
 }
 
@@ -201,6 +203,8 @@ func (r *signoffResult) text(p *printer) {
 		p.line("%s %s", p.mark("warn"), p.t("signoff.missing", "roles", roleWords(p.app, r.MissingRoles)))
 	}
 	p.field(p.t("signoff.record"), r.Record)
+	p.field(p.t("signoff.pdf"), r.PDF)
+	p.field(p.t("signoff.evidence"), r.Evidence)
 	if r.Stage == "paper" && r.Complete {
 		p.say("signoff.paper")
 	}

@@ -73,10 +73,18 @@ type page struct {
 
 func (p *page) t(key string, pairs ...any) string { return p.lang.Text("report."+key, pairs...) }
 
-// name is the word for a language-neutral name, or the name itself.
+// name is the word for a language-neutral name, or the name itself. A known ending has a word of its own: accuracy_min.
 func (p *page) name(s string) string {
 	if key := "report.name." + s; p.lang.Has(key) {
 		return p.lang.Text(key)
+	}
+	for _, end := range []string{"_entries", "_sha384", "_min", "_max"} {
+		if stem, ok := strings.CutSuffix(s, end); ok {
+			return p.t("ending"+end, "name", p.name(stem))
+		}
+	}
+	if n, ok := strings.CutPrefix(s, "signer_"); ok {
+		return p.t("signer.n", "n", n)
 	}
 	return s
 }
@@ -214,22 +222,29 @@ func (p *page) evidence() {
 		return
 	}
 	p.d.Heading(p.w["evidence"])
-	var rows [][]pdf.Cell
 	for _, name := range slices.Sorted(maps.Keys(c.Evidence)) {
 		fact := c.Evidence[name]
-		result := pdf.Cell{Text: p.name(name), Bold: true, Below: p.w["not_passed"]}
-		if fact.Passed {
-			result.Below = p.w["passed"]
+		word, tone := p.w["not_passed"], pdf.Bad
+		if available, passed := c.Evidence.found(name); passed {
+			word, tone = p.w["passed"], pdf.Good
+		} else if !available {
+			word, tone = p.w["no_evidence"], pdf.Warn
 		}
+		p.d.Subheading(p.name(name), tone, word)
+		var rows []pdf.Row
 		for _, k := range slices.Sorted(maps.Keys(fact.Values)) {
-			rows = append(rows, []pdf.Cell{result, pdf.Text(p.name(k)), value(fact.Values[k])})
-			result = pdf.Cell{}
+			rows = append(rows, p.figure(k, fact.Values[k]))
 		}
-		if result.Text != "" {
-			rows = append(rows, []pdf.Cell{result})
-		}
+		p.rows(rows...)
 	}
-	p.d.Table([]pdf.Column{{Head: p.w["evidence"], Share: 40}, {Head: p.t("figure"), Share: 42}, {Head: p.t("value"), Share: 84}}, rows)
+}
+
+// figure is a value with the word for its name; milliseconds and deviations have the language's decimal mark.
+func (p *page) figure(name, text string) pdf.Row {
+	if v, err := strconv.ParseFloat(text, 64); err == nil && (strings.HasSuffix(name, "_ms") || strings.HasPrefix(name, "worst_")) {
+		text = p.number(v)
+	}
+	return row(p.name(name), text)
 }
 
 func (p *page) quality(f *Facts) {
@@ -254,16 +269,18 @@ func (p *page) proof(f *Facts) {
 		return
 	}
 	p.d.Heading(p.t("proof"))
+	var facts []pdf.Row
 	for _, n := range append(slices.Clone(f.Engine), f.Limits...) {
-		p.rows(row(p.name(n.Name), n.Value))
+		facts = append(facts, p.figure(n.Name, n.Value))
 	}
+	p.rows(facts...)
 	var rows [][]pdf.Cell
 	for _, c := range f.Cases {
 		rows = append(rows, []pdf.Cell{pdf.Text(c.Name), pdf.Text(c.Model), pdf.Text(p.number(c.WorstAbs)), pdf.Text(p.number(c.WorstRel)), pdf.Text(p.number(c.LatencyMS))})
 	}
 	p.d.Gap(2)
-	p.d.Table([]pdf.Column{{Head: p.t("case"), Share: 40}, {Head: p.t("model"), Share: 54}, {Head: p.t("worst.abs"), Share: 24, Right: true},
-		{Head: p.t("worst.rel"), Share: 24, Right: true}, {Head: p.t("latency"), Share: 24, Right: true}}, rows)
+	p.d.Table([]pdf.Column{{Head: p.t("case"), Share: 28}, {Head: p.t("model"), Share: 69}, {Head: p.t("worst.abs"), Share: 23, Right: true},
+		{Head: p.t("worst.rel"), Share: 23, Right: true}, {Head: p.t("latency"), Share: 23, Right: true}}, rows)
 }
 
 func (p *page) named(heading string, all []Named) {
@@ -271,9 +288,11 @@ func (p *page) named(heading string, all []Named) {
 		return
 	}
 	p.d.Heading(heading)
+	var rows []pdf.Row
 	for _, n := range all {
-		p.rows(row(p.name(n.Name), n.Value))
+		rows = append(rows, p.figure(n.Name, n.Value))
 	}
+	p.rows(rows...)
 }
 
 func (p *page) files(f *Facts) {
@@ -285,7 +304,7 @@ func (p *page) files(f *Facts) {
 	for _, a := range f.Files {
 		rows = append(rows, []pdf.Cell{pdf.Text(a.Path), pdf.Text(strconv.FormatInt(a.Size, 10)), pdf.Mono(a.SHA384.String())})
 	}
-	p.d.Table([]pdf.Column{{Head: p.t("file"), Share: 56}, {Head: p.t("bytes"), Share: 24, Right: true}, {Head: "SHA-384", Share: 86}}, rows)
+	p.d.Table([]pdf.Column{{Head: p.t("file"), Share: 67}, {Head: p.t("bytes"), Share: 19, Right: true}, {Head: "SHA-384", Share: 80}}, rows)
 }
 
 func (p *page) logs() {

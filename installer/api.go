@@ -50,6 +50,8 @@ type SignOffResult struct {
 	Record       string // absolute path of the record of the stage (JSON)
 	Envelope     string // absolute path of what the person signed
 	Report       string // absolute path of the same to read (plain text)
+	PDF          string // absolute path of the same to print and keep
+	Evidence     string // absolute path of the evidence pack
 }
 
 // RollbackOptions are a person's decision to return to the version that was live before.

@@ -51,12 +51,14 @@ func TestJourney(t *testing.T) {
 	if err != nil || len(logs) != 3 {
 		t.Errorf("logs %+v: %v", logs, err)
 	}
-	text, path, err := s.In.Report(t.Context(), slot.Live)
-	if err != nil || !strings.Contains(text, "1.1.0") {
-		t.Errorf("report %q: %v", text, err)
+	r, err := s.In.Report(t.Context(), installer.ReportOptions{Stage: slot.Live})
+	if err != nil || !strings.Contains(r.Text, "1.1.0") {
+		t.Fatalf("report %+v: %v", r, err)
 	}
-	if _, err := os.Stat(path); err != nil {
-		t.Error(err)
+	for _, path := range []string{r.Path, r.Pages, r.Evidence} {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -474,9 +476,9 @@ func TestEvidenceOfLive(t *testing.T) {
 	}
 	s.SignOff(slot.Live, "anna", "jan")
 	s.Enable()
-	text, _, err := s.In.Report(t.Context(), slot.Live)
-	if err != nil || strings.Contains(text, "NOT passed") || !strings.Contains(text, "paper_entries=") || !strings.Contains(text, "no evidence") {
-		t.Errorf("report %v:\n%s", err, text)
+	r, err := s.In.Report(t.Context(), installer.ReportOptions{Stage: slot.Live})
+	if err != nil || strings.Contains(r.Text, "NOT passed") || !strings.Contains(r.Text, "paper_entries=") || !strings.Contains(r.Text, "no evidence") {
+		t.Errorf("report %v:\n%+v", err, r)
 	}
 	s.Install(s.Bundle(testroot.BundleOptions{Version: "1.1.0"}))
 	if f := evidence()[compliance.EvidenceRollback]; !f.Passed || f.Values["version"] != "1.0.0" {

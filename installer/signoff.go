@@ -3,14 +3,13 @@ package installer
 import (
 	"context"
 	"crypto/ed25519"
-	"io/fs"
 	"slices"
 	"strconv"
-	"strings"
 
 	"sluice/audit"
 	"sluice/bundle"
 	"sluice/compliance"
+	"sluice/evidence"
 	"sluice/installer/slot"
 	"sluice/internal/fault"
 )
@@ -20,6 +19,7 @@ const (
 	envelopeSuffix = slot.EnvelopeSuffix // what the person signed
 	recordSuffix   = ".json"             // the record of the stage after this signature
 	textSuffix     = ".txt"              // the same to read
+	pageSuffix     = ".pdf"              // the same to print and keep
 )
 
 // Statuses of a signature in the log.
@@ -131,8 +131,9 @@ func (w *work) signOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignO
 	if err := w.keep(t, o, d, policy, name, envelope); err != nil {
 		return nil, err
 	}
-	out := &SignOffResult{Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name + textSuffix), Envelope: w.dir.Abs(name + envelopeSuffix)}
-	if err := w.report(t, o, policy, list, name, append(slices.Clone(before.Envelopes), envelope)); err != nil {
+	out := &SignOffResult{Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name + textSuffix), Envelope: w.dir.Abs(name + envelopeSuffix),
+		PDF: w.dir.Abs(name + pageSuffix), Evidence: w.dir.Abs(name + evidence.Suffix)}
+	if err := w.report(ctx, t, o, policy, list, name, append(slices.Clone(before.Envelopes), envelope)); err != nil {
 		return nil, err
 	}
 	return out, w.complete(policy, t, o, out)
@@ -284,83 +285,4 @@ func (w *work) keep(t *Tested, o SignOffOptions, d *compliance.Decision, policy 
 	return w.writeFile(change{log: audit.Log(o.Stage.Log()), event: slot.EventSignOff, path: name + envelopeSuffix, then: then,
 		artefacts: map[string]string{"manifest.json": t.record.ManifestSHA384.String(), "signoff": slot.Sum(envelope).String()}, info: info},
 		envelope, 0o444)
-}
-
-// report writes the readable record beside the envelope.
-func (w *work) report(t *Tested, o SignOffOptions, policy *compliance.Policy, list *compliance.Checklist, name string, envelopes [][]byte) error {
-	rec, err := compliance.NewRecord(list, policy, envelopes, w.ground().want(t, o.Stage))
-	if err != nil {
-		return err
-	}
-	raw, err := rec.JSON()
-	if err != nil {
-		return err
-	}
-	c := change{log: audit.Log(o.Stage.Log()), event: "report", path: name + recordSuffix, then: audit.StatusDone,
-		artefacts: map[string]string{"report": slot.Sum(raw).String()}}
-	if err := w.writeFile(c, raw, 0o444); err != nil {
-		return err
-	}
-	text := []byte(rec.Text(compliance.Lang(o.Lang)))
-	c = change{log: audit.Log(o.Stage.Log()), event: "report", path: name + textSuffix, then: audit.StatusDone,
-		artefacts: map[string]string{"report": slot.Sum(text).String()}}
-	return w.writeFile(c, text, fs.FileMode(0o444))
-}
-
-// freeReport finds a free name under reports/: two signatures may fall into one second.
-func (w *work) freeReport(name string) string {
-	try := slot.ReportsDir + "/" + name
-	for n := 2; w.dir.Exists(try+envelopeSuffix) || w.dir.Exists(try+recordSuffix) || w.dir.Exists(try+textSuffix); n++ {
-		try = slot.ReportsDir + "/" + name + "-" + strconv.Itoa(n)
-	}
-	return try
-}
-
-// Report is the sign-off record of the version that a stage runs or, before that, of the tested one: as text in
-// Config.Lang, with the path of its latest record under reports/. E-NOT-SIGNED-OFF when nobody has signed.
-func (in *Installer) Report(ctx context.Context, stage slot.Stage) (text, path string, err error) {
-	v, err := in.look()
-	if err != nil {
-		return "", "", err
-	}
-	defer v.close()
-	g := ground{in, v.dir, v.ledger}
-	r, digest, err := g.record(stage)
-	if err == nil && r == nil {
-		if r, digest, err = g.record(slot.Paper); err == nil && r == nil {
-			r, digest, err = g.record(slot.Demo)
-		}
-	}
-	if err != nil {
-		return "", "", err
-	}
-	if r == nil {
-		return "", "", fault.New(fault.BundleMissing, "no version is installed in %q", in.c.Root).With("root", in.c.Root)
-	}
-	t, err := g.tested(ctx, r, digest)
-	if err != nil {
-		return "", "", err
-	}
-	policy, err := g.policy()
-	if err != nil {
-		return "", "", err
-	}
-	a, err := g.dir.Approvals(g.ledger, policy, stage, r, t.auth.ManifestBytes())
-	if err != nil {
-		return "", "", err
-	}
-	if len(a.Envelopes) == 0 {
-		return "", "", notComplete(r.Version, stage, a.MissingRoles)
-	}
-	list, err := g.checklist(ctx, t, stage, policy, nil)
-	if err != nil {
-		return "", "", err
-	}
-	list.Evidence = a.Signed[len(a.Signed)-1].Decision.Evidence // what the people saw, not what would be found today
-	rec, err := compliance.NewRecord(list, policy, a.Envelopes, g.want(t, stage))
-	if err != nil {
-		return "", "", err
-	}
-	last := strings.TrimSuffix(a.SignOffs[len(a.SignOffs)-1].Path, envelopeSuffix)
-	return rec.Text(compliance.Lang(in.c.Lang)), g.dir.Abs(last + recordSuffix), nil
 }

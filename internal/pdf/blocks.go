@@ -24,27 +24,34 @@ func (d *Document) Title(name, lead string) {
 	d.y += 3.5
 }
 
-// Heading begins a section; it never stands alone at the foot of a page.
+// Heading begins a section. It is set with the block after it, so that it never stands alone at the foot of a page.
 func (d *Document) Heading(text string) {
-	d.y += 4
-	d.need(26)
-	text = d.line(text)
-	d.use(headingStyle)
-	d.f.Bookmark(text, 0, d.y)
-	d.lines(headingStyle, d.wrap(headingStyle, text, d.width))
-	d.y += 1
-	d.rule(d.left, d.y, d.width, rule, 0.2)
-	d.y += 2.6
+	d.start(0)
+	d.head = d.line(text)
+}
+
+// Subheading names the rows or the table after it, with a short word in a tone's colour on the right.
+func (d *Document) Subheading(text string, tone Tone, word string) {
+	d.start(22)
+	s, right := style{size: 9.5, bold: true, colour: ink}, style{size: 8.5, colour: tone.colour()}
+	word = d.fit(right, d.line(word), d.width/2)
+	d.y += 1.2
+	base := d.y + s.size*0.3528
+	d.put(d.left+d.width-d.measure(right, word), base, right, word)
+	d.put(d.left, base, s, d.fit(s, d.line(text), d.width/2-gutter))
+	d.y += s.leading() + 0.8
 }
 
 // Paragraph is running text.
 func (d *Document) Paragraph(text string) {
+	d.start(3 * bodyStyle.leading())
 	d.lines(bodyStyle, d.wrap(bodyStyle, d.text(text, MaxText), d.width))
 	d.y += paragraphUp
 }
 
 // Note is small running text.
 func (d *Document) Note(text string) {
+	d.start(2 * smallStyle.leading())
 	d.lines(smallStyle, d.wrap(smallStyle, d.text(text, MaxText), d.width))
 	d.y += paragraphUp
 }
@@ -58,7 +65,7 @@ func (d *Document) Banner(tone Tone, text string) {
 		d.lines(s, lines)
 		return
 	}
-	d.need(h)
+	d.start(h)
 	d.fill(d.left, d.y, d.width, h, wash)
 	d.fill(d.left, d.y, 1.2, h, tone.colour())
 	top := d.y
@@ -72,7 +79,10 @@ func (d *Document) Banner(tone Tone, text string) {
 
 // Rows are keys, aligned, with their values.
 func (d *Document) Rows(rows ...Row) {
-	for _, r := range rows {
+	for i, r := range rows {
+		if i == 0 {
+			d.start(min(d.rowHeight(r, keyWidth), 20))
+		}
 		d.row(r, keyWidth)
 	}
 	d.y += 1
@@ -122,11 +132,13 @@ func (d *Document) Card(heading string, tone Tone, rows ...Row) {
 		h += d.rowHeight(r, key)
 	}
 	framed := h <= bottom-marginTop
+	d.left, d.width = marginSide, textWidth
 	if framed {
-		d.need(h)
+		d.start(h)
 	} else {
-		d.need(40)
+		d.start(40)
 	}
+	d.left, d.width = d.left+inset, d.width-2*inset
 	top := d.y
 	if framed {
 		d.fill(marginSide, top, textWidth, h, wash)
@@ -175,7 +187,7 @@ func (d *Document) tableHead(columns []Column, widths []float64) {
 		heads[i] = d.wrap(headStyle, d.line(c.Head), widths[i]-gutter)
 		most = max(most, len(heads[i]))
 	}
-	d.need(float64(most)*headStyle.leading() + 14)
+	d.start(float64(most)*headStyle.leading() + 14)
 	for n := range most {
 		x := d.left
 		for i := range columns {
