@@ -87,18 +87,21 @@ func (c *check) listed() error {
 	for log := range c.Index.Logs {
 		want[logFile(log)] = true
 	}
+	want[SmokeFile] = len(c.Files[SmokeFile]) > 0
 	for _, n := range c.names {
 		numbered := false
 		for _, prefix := range []string{"roots/oem/", "roots/site/", "policies/", "signoffs/paper/", "signoffs/live/"} {
 			numbered = numbered || strings.HasPrefix(n, prefix)
 		}
-		if !want[n] && !numbered {
+		if _, ok := want[n]; !ok && !numbered {
 			return bad("a pack holds no file named %q", clip(n)).With("what", clip(n))
 		}
 		delete(want, n)
 	}
-	for n := range want {
-		return bad("the pack lacks %q", n).With("what", n)
+	for n, must := range want {
+		if must {
+			return bad("the pack lacks %q", n).With("what", n)
+		}
 	}
 	return nil
 }
@@ -270,9 +273,15 @@ func (c *check) logged(stage compliance.Stage, envelope bundle.Digest) (int, boo
 func (c *check) stage(stage compliance.Stage) ([][]byte, compliance.Want, error) {
 	prefix := "signoffs/" + string(stage) + "/"
 	envelopes := c.numbered(prefix, ".dsse.json")
+	forms := c.numbered(prefix, ".form.json")
 	want := compliance.Want{Stage: stage, Manifest: c.Files[ManifestFile], Version: c.Index.Version, Variant: c.Index.Variant, Machine: c.Index.Machine,
-		Logged: func(d bundle.Digest) (int, bool) { return c.logged(stage, d) }}
-	if len(envelopes) != c.count(prefix) {
+		Installer: c.Index.Installer, Forms: map[bundle.Digest][]byte{},
+		Logged:   func(d bundle.Digest) (int, bool) { return c.logged(stage, d) },
+		PolicyAt: func(n int) (*compliance.Policy, error) { return c.policies[n], nil }}
+	for _, raw := range forms {
+		want.Forms[sha512.Sum384(raw)] = raw
+	}
+	if len(envelopes) != len(forms) || len(envelopes)+len(forms) != c.count(prefix) {
 		return nil, want, bad("the sign-offs of stage %q are not numbered 1, 2, …", stage).With("what", prefix)
 	}
 	for i, raw := range envelopes {
@@ -312,13 +321,11 @@ func (c *check) people() error {
 
 // decisions compares each with what else the pack holds.
 func (c *check) decisions(signed []compliance.Signed) error {
-	for _, s := range signed {
+	for i, s := range signed {
 		d := s.Decision
-		where := "signoffs/" + string(d.Stage) + ": " + s.Person
-		if p := c.policies[d.PolicyNumber]; p != nil {
-			if digest, err := p.SHA384(); err != nil || digest != d.PolicySHA384 {
-				return bad("%s signed under another policy with number %d", s.Person, d.PolicyNumber).With("what", where)
-			}
+		where := "signoffs/" + string(d.Stage) + "/" + strconv.Itoa(i+1)
+		if sha512.Sum384(c.Files[where+".form.json"]) != d.Form {
+			return bad("%s.form.json is not the one that %s signed", where, s.Person).With("what", where)
 		}
 		for name, h := range d.LogHeads {
 			x, known := c.Index.Logs[audit.Log(name)]
@@ -389,11 +396,17 @@ func (c *check) tables() error {
 		Manifest bundle.Digest `json:"manifest_sha384"`
 		Variant  string        `json:"variant"`
 		Proof    struct {
-			Cases []any `json:"cases"`
+			Cases  []any `json:"cases"`
+			Report *struct {
+				SHA384 bundle.Digest `json:"sha384"`
+			} `json:"report"`
 		} `json:"proof"`
 	}
 	if err := json.Unmarshal(c.Files[RecordFile], &r); err != nil || r.Manifest != c.Index.ManifestSHA384 || r.Variant != c.Index.Variant || len(r.Proof.Cases) == 0 {
 		return bad("%s is no stage record of this manifest with its proof", RecordFile).With("what", RecordFile)
+	}
+	if smoke, there := c.Files[SmokeFile]; there != (r.Proof.Report != nil) || there && r.Proof.Report.SHA384 != sha512.Sum384(smoke) {
+		return bad("%s is not the smoke report that the record names", SmokeFile).With("what", SmokeFile)
 	}
 	return nil
 }

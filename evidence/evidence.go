@@ -37,6 +37,7 @@ const (
 	MachineFile  = "machine.pub"
 	HardwareFile = "hardware.json"
 	RecordFile   = "record.json" // the stage record with engine and proof
+	SmokeFile    = "smoke.json"  // the whole smoke report that the record names
 	ReportFile   = "report.json"
 	PDFFile      = "report.pdf"
 )
@@ -61,6 +62,7 @@ type Index struct {
 	JudgedBy       JudgedBy                 `json:"judged_by"`
 	Machine        compliance.Machine       `json:"machine"`
 	PolicyNumber   int                      `json:"policy_number"` // of the newest policy, which judges
+	Installer      string                   `json:"installer"`     // who installed, as they said
 	Complete       bool                     `json:"complete"`
 	Refused        bool                     `json:"refused"`
 	Logs           map[audit.Log]LogExcerpt `json:"logs"`

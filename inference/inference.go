@@ -11,6 +11,7 @@ import (
 	"sluice/bundle"
 	"sluice/inference/tensor"
 	"sluice/internal/fault"
+	"sluice/internal/sandbox"
 )
 
 // Session is a loaded model. Run may not be called concurrently; Close is called once, after the last Run.
@@ -132,7 +133,13 @@ type Report struct {
 	Passed        bool         `json:"passed"`
 	Reason        string       `json:"reason,omitempty"` // when not passed
 	Code          fault.Code   `json:"code,omitempty"`   // when not passed
+
+	Stderr      string       `json:"stderr,omitempty"`      // when not passed: the last thing that engine or child said there
+	Confinement *Confinement `json:"confinement,omitempty"` // what kept the child in, see docs/security.md; nil when it never said
 }
+
+// Confinement is what was in force around the child while engine and models ran. It is evidence and decides nothing.
+type Confinement = sandbox.State
 
 // WorstCase is the row that says most: the first that failed, else the one whose worst element comes closest to its
 // tolerance. nil without rows.

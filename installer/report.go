@@ -23,13 +23,24 @@ import (
 // eventReport is the event of the files beside a signature that people read.
 const eventReport = "report"
 
-// report writes the readable record beside the envelope: as JSON, text and pages; then the evidence pack with all of it.
-func (w *work) report(ctx context.Context, t *Tested, o SignOffOptions, policy *compliance.Policy, list *compliance.Checklist, name string, envelopes [][]byte) error {
-	g := w.ground()
-	rec, err := compliance.NewRecord(list, policy, envelopes, g.want(t, o.Stage))
-	if err != nil {
-		return err
+// signedStage is what people signed for one stage, in order, with the forms by their digest.
+type signedStage struct {
+	envelopes [][]byte
+	decisions []*compliance.Decision
+	forms     map[bundle.Digest][]byte
+}
+
+func decisionsOf(r *compliance.Record) []*compliance.Decision {
+	var out []*compliance.Decision
+	for i := range r.Decisions {
+		out = append(out, r.Decisions[i].Decision)
 	}
+	return out
+}
+
+// report writes the readable record beside the envelope: as JSON, text and pages; then the evidence pack with all of it.
+func (w *work) report(ctx context.Context, t *Tested, s signature, policy *compliance.Policy, name string, rec *compliance.Record, signed signedStage) error {
+	g := w.ground()
 	heads, err := w.heads()
 	if err != nil {
 		return err
@@ -42,32 +53,32 @@ func (w *work) report(ctx context.Context, t *Tested, o SignOffOptions, policy *
 	if err != nil {
 		return err
 	}
-	pages, err := rec.PDF(compliance.Lang(o.Lang))
+	pages, err := rec.PDF(compliance.Lang(s.lang))
 	if err != nil {
 		return err
 	}
 	for _, f := range []struct {
 		suffix string
 		data   []byte
-	}{{recordSuffix, raw}, {textSuffix, []byte(rec.Text(compliance.Lang(o.Lang)))}, {pageSuffix, pages}} {
-		if err := w.keepReport(o.Stage, name+f.suffix, f.data); err != nil {
+	}{{recordSuffix, raw}, {textSuffix, []byte(rec.Text(compliance.Lang(s.lang)))}, {pageSuffix, pages}} {
+		if err := w.keepShown(s.stage, name+f.suffix, f.data); err != nil {
 			return err
 		}
 	}
-	pack, err := w.pack(t, o.Stage, policy, rec, machine, raw, pages, envelopes)
+	pack, err := w.pack(t, s.stage, policy, rec, machine, raw, pages, signed)
 	if err != nil {
 		return err
 	}
-	return w.keepReport(o.Stage, name+evidence.Suffix, pack)
+	return w.keepShown(s.stage, name+evidence.Suffix, pack)
 }
 
-func (w *work) keepReport(stage slot.Stage, path string, data []byte) error {
+func (w *work) keepShown(stage slot.Stage, path string, data []byte) error {
 	return w.writeFile(change{log: audit.Log(stage.Log()), event: eventReport, path: path, then: audit.StatusDone,
 		artefacts: map[string]string{"report": slot.Sum(data).String()}}, data, fs.FileMode(0o444))
 }
 
 // pack puts the evidence pack of a sign-off together.
-func (w *work) pack(t *Tested, stage slot.Stage, policy *compliance.Policy, rec *compliance.Record, machine *hwprobe.Machine, report, pages []byte, envelopes [][]byte) ([]byte, error) {
+func (w *work) pack(t *Tested, stage slot.Stage, policy *compliance.Policy, rec *compliance.Record, machine *hwprobe.Machine, report, pages []byte, here signedStage) ([]byte, error) {
 	store, err := w.dir.Roots()
 	if err != nil {
 		return nil, err
@@ -82,27 +93,36 @@ func (w *work) pack(t *Tested, stage slot.Stage, policy *compliance.Policy, rec 
 	for _, lang := range []compliance.Lang{compliance.English, compliance.Polish} {
 		files[evidence.TextFile(lang)] = []byte(rec.Texts[lang])
 	}
-	if files["policies/"+strconv.Itoa(policy.Number)+".json"], err = w.dir.Read(slot.PolicyFile, slot.MaxPolicy); err != nil {
-		return nil, err
-	}
 	if files[evidence.RecordFile], err = w.dir.Read(t.record.Stage.RecordFile(), slot.MaxRecord); err != nil {
 		return nil, err
 	}
 	if files[evidence.HardwareFile], err = hardwareTable(machine); err != nil {
 		return nil, err
 	}
-	signed := map[slot.Stage][][]byte{stage: envelopes}
+	if source := t.record.Proof.Report; source != nil {
+		if files[evidence.SmokeFile], err = w.dir.Read(source.Path, slot.MaxReport); err != nil {
+			return nil, err
+		}
+	}
+	signed := map[slot.Stage]signedStage{stage: here}
 	if stage == slot.Live {
 		a, err := w.dir.Approvals(w.ledger, policy, slot.Paper, t.record, t.auth.ManifestBytes())
 		if err != nil {
 			return nil, err
 		}
-		signed[slot.Paper] = a.Envelopes
+		below := signedStage{envelopes: a.Envelopes, forms: a.Want.Forms}
+		for i := range a.Signed {
+			below.decisions = append(below.decisions, a.Signed[i].Decision)
+		}
+		signed[slot.Paper] = below
 	}
 	for of, all := range signed {
-		for i, raw := range all {
-			files["signoffs/"+string(of)+"/"+strconv.Itoa(i+1)+".dsse.json"] = raw
+		if err := w.packSigned(files, "signoffs/"+string(of)+"/", all); err != nil {
+			return nil, err
 		}
+	}
+	if files["policies/"+strconv.Itoa(policy.Number)+".json"], err = w.dir.Read(slot.PolicyFile, slot.MaxPolicy); err != nil {
+		return nil, err
 	}
 	key, err := bundle.NewPublicKey(w.key.Public().(ed25519.PublicKey))
 	if err != nil {
@@ -112,11 +132,27 @@ func (w *work) pack(t *Tested, stage slot.Stage, policy *compliance.Policy, rec 
 	ix := evidence.Index{Schema: evidence.Schema, Made: w.in.c.Clock().UTC().Format("2006-01-02T15:04:05Z"), Stage: compliance.Stage(stage),
 		ModelFamily: rec.ModelFamily, Version: rec.Version, Variant: rec.Variant, ManifestSHA384: rec.ManifestSHA384,
 		JudgedBy: evidence.JudgedBy{Root: string(verify.Oem), Version: t.auth.RootVersion()}, Machine: rec.Machine, PolicyNumber: policy.Number,
-		Complete: rec.Complete, Refused: rec.Refused, Logs: map[audit.Log]evidence.LogExcerpt{}}
+		Installer: rec.Installer, Complete: rec.Complete, Refused: rec.Refused, Logs: map[audit.Log]evidence.LogExcerpt{}}
 	if err := w.excerpts(&ix, files); err != nil {
 		return nil, err
 	}
 	return evidence.Write(ix, files, w.key)
+}
+
+// packSigned adds envelopes, their forms and the policies that they were made under.
+func (w *work) packSigned(files map[string][]byte, prefix string, all signedStage) error {
+	for i, raw := range all.envelopes {
+		stem := prefix + strconv.Itoa(i+1)
+		files[stem+".dsse.json"] = raw
+		d := all.decisions[i]
+		files[stem+".form.json"] = all.forms[d.Form]
+		policy, err := w.dir.Read(slot.PolicyPath(d.PolicyNumber), slot.MaxPolicy)
+		if err != nil {
+			return err
+		}
+		files["policies/"+strconv.Itoa(d.PolicyNumber)+".json"] = policy
+	}
+	return nil
 }
 
 // excerpts takes from each log what is about this manifest, or changed anything since, up to the head.
@@ -196,16 +232,11 @@ func (g ground) facts(t *Tested, machine *hwprobe.Machine, made string, heads ma
 	return f, nil
 }
 
-// installed says who installed the version: the demo record while it names it.
+// installed says who installed the version, and when while the demo record names it.
 func (g ground) installed(r *slot.Record) compliance.InstalledFacts {
+	f := compliance.InstalledFacts{By: r.Installer}
 	if demo, _, err := g.record(slot.Demo); err == nil && demo.Same(r) {
-		return compliance.InstalledFacts{By: demo.Operator, At: demo.At}
-	}
-	var f compliance.InstalledFacts
-	for _, m := range g.ledger.Done(slot.EventActivate) {
-		if m.Info[slot.InfoManifest] == r.ManifestSHA384.String() {
-			f.By = m.Actor
-		}
+		f.At = demo.At
 	}
 	return f
 }
@@ -276,7 +307,7 @@ func provenanceFacts(p *bundle.Provenance) []compliance.Named {
 // freeReport finds a free name under reports/: two signatures may fall into one second.
 func (w *work) freeReport(name string) string {
 	try := slot.ReportsDir + "/" + name
-	for n := 2; w.dir.Exists(try+envelopeSuffix) || w.dir.Exists(try+recordSuffix) || w.dir.Exists(try+textSuffix); n++ {
+	for n := 2; w.dir.Exists(try+envelopeSuffix) || w.dir.Exists(try+slot.FormSuffix) || w.dir.Exists(try+recordSuffix) || w.dir.Exists(try+textSuffix); n++ {
 		try = slot.ReportsDir + "/" + name + "-" + strconv.Itoa(n)
 	}
 	return try
@@ -365,14 +396,10 @@ func (g ground) proven(ctx context.Context, stage slot.Stage, r *slot.Record, di
 		return nil, "", err
 	}
 	if len(a.Envelopes) == 0 {
-		return nil, "", notComplete(r.Version, stage, a.MissingRoles)
+		return nil, "", notComplete(r.Version, stage, a.Approval)
 	}
-	list, err := g.checklist(ctx, t, stage, policy, nil)
-	if err != nil {
-		return nil, "", err
-	}
-	list.Evidence = a.Signed[len(a.Signed)-1].Decision.Evidence // what the people saw, not what would be found today
-	rec, err := compliance.NewRecord(list, policy, a.Envelopes, g.want(t, stage))
+	// What the people saw, not what would be asked and found today.
+	rec, err := compliance.NewRecord(a.Signed[len(a.Signed)-1].Form.Checklist(), policy, a.Envelopes, a.Want)
 	if err != nil {
 		return nil, "", err
 	}
@@ -397,7 +424,7 @@ func (g ground) kept(o ReportOptions) (*compliance.Record, string, error) {
 			return rec, last, err
 		}
 	}
-	return nil, "", notComplete(o.Version, o.Stage, nil)
+	return nil, "", notComplete(o.Version, o.Stage, &compliance.Approval{MissingRoles: []string{}})
 }
 
 // readRecord reads a record that the log knows.
