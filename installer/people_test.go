@@ -200,7 +200,7 @@ func TestReapproveFromDisk(t *testing.T) {
 		"the policy is gone":    {"ai_models/policy.json", os.Remove, fault.RecordEdited},
 		"a model is edited":     {"ai_models/bundles/v1_0_0/artifacts/first.onnx", appendByte, fault.InstalledChanged},
 		"a file is planted":     {"ai_models/bundles/v1_0_0/artifacts", func(p string) error { return os.WriteFile(filepath.Join(p, "x"), nil, 0o644) }, fault.InstalledChanged},
-		"the log is shortened":  {"audit/decision_logs/live_execution.jsonl", dropLastLine, ""},
+		"the log is shortened":  {"audit/decision_logs/live_execution.jsonl", dropLastSignature, ""},
 		"the log was edited":    {"audit/decision_logs/demo.jsonl", editLog, fault.LogBroken},
 		"the signature is gone": {"ai_models/bundles/v1_0_0/manifest.sig", os.Remove, fault.SignatureMissing},
 	} {
@@ -247,14 +247,17 @@ func swapVariant(p string) error {
 	return os.WriteFile(p, []byte(strings.Replace(string(raw), `"variant": "first"`, `"variant": "second"`, 1)), 0o644)
 }
 
-// dropLastLine takes the last three entries: the last signature's intent, outcome and what follows it.
-func dropLastLine(p string) error {
+// dropLastSignature cuts a log before the outcome of its last signature.
+func dropLastSignature(p string) error {
 	raw, err := os.ReadFile(p)
 	if err != nil {
 		return err
 	}
 	lines := strings.SplitAfter(string(raw), "\n")
-	return os.WriteFile(p, []byte(strings.Join(lines[:len(lines)-7], "")), 0o644)
+	for len(lines) > 0 && !strings.Contains(lines[len(lines)-1], `"event":"signoff"`) {
+		lines = lines[:len(lines)-1]
+	}
+	return os.WriteFile(p, []byte(strings.Join(lines[:len(lines)-1], "")), 0o644)
 }
 
 func editLog(p string) error {
