@@ -88,6 +88,12 @@ func (t *task) execute(send func(message) error) (m message) {
 		done := len(r.Cases)
 		r.Cases = nil // the parent has each row already
 		return message{Report: r, Done: done}
+	case opSecond:
+		s, err := t.ask(context.Background(), send)
+		if err != nil {
+			return message{Error: newFailure(err)}
+		}
+		return message{Opinion: s}
 	}
 	return message{Error: newFailure(fault.New(fault.Internal, "unknown operation %q", t.Op))}
 }

@@ -23,14 +23,16 @@ const (
 
 // Operations of a child.
 const (
-	opSmoke = "smoke"
-	opProbe = "probe"
+	opSmoke  = "smoke"
+	opProbe  = "probe"
+	opSecond = "second"
 )
 
 // task is what the parent writes to the child's stdin: one line of JSON.
 type task struct {
 	Op         string      `json:"op"`
 	Engine     EngineSpec  `json:"engine"`
+	Second     *EngineSpec `json:"second,omitempty"` // opSecond: the engine that is asked
 	Models     []taskModel `json:"models,omitempty"`
 	Warmup     int         `json:"warmup,omitempty"`
 	Runs       int         `json:"runs,omitempty"`
@@ -185,7 +187,7 @@ func (t *task) timeout(maxLatencyMS float64) time.Duration {
 
 // heapMiB is a soft limit for the child's Go heap: garbage must not bring it to its hard limit, and should not count as what the models need.
 func (t *task) heapMiB() int64 {
-	if t.Op == opSmoke {
+	if t.Op != opProbe {
 		return t.Engine.MaxMemoryMiB + heapAllowance
 	}
 	return t.DataMiB * 3 / 4
@@ -201,13 +203,14 @@ func (t *task) cases() int {
 
 // message is one line of JSON that the child writes to its result file: a case begun, or the end.
 type message struct {
-	Model  string      `json:"model,omitempty"` // with Case: begun now
-	Case   string      `json:"case,omitempty"`
-	Done   int         `json:"done,omitempty"` // cases finished so far
-	Row    *CaseResult `json:"row,omitempty"`  // the case that was finished last
-	Report *Report     `json:"report,omitempty"`
-	Probe  *EngineInfo `json:"probe,omitempty"`
-	Error  *failure    `json:"error,omitempty"`
+	Model   string         `json:"model,omitempty"` // with Case: begun now
+	Case    string         `json:"case,omitempty"`
+	Done    int            `json:"done,omitempty"` // cases finished so far
+	Row     *CaseResult    `json:"row,omitempty"`  // the case that was finished last
+	Report  *Report        `json:"report,omitempty"`
+	Probe   *EngineInfo    `json:"probe,omitempty"`
+	Opinion *SecondOpinion `json:"opinion,omitempty"`
+	Error   *failure       `json:"error,omitempty"`
 }
 
 // failure carries an error from child to parent.
