@@ -19,6 +19,7 @@ import (
 	"sluice/inference/tensor"
 	"sluice/internal/fault"
 	"sluice/internal/fsx"
+	"sluice/internal/sandbox"
 )
 
 // Verb is the hidden argument that makes the program a child of Smoke or Engines. The program then does nothing but
@@ -42,6 +43,7 @@ func ChildMain(stdin io.Reader, result *os.File) int {
 	if result == nil {
 		return 2
 	}
+	sandbox.Files() // starts this program again where the kernel can confine it
 	line := bufio.NewReaderSize(io.LimitReader(stdin, maxTask), 64<<10)
 	raw, err := line.ReadBytes('\n')
 	if err != nil {
@@ -62,6 +64,10 @@ func ChildMain(stdin io.Reader, result *os.File) int {
 			return 2
 		}
 		return 0
+	}
+	confined := sandbox.Calls()
+	if send(message{Confinement: &confined}) != nil {
+		return 2
 	}
 	m := t.execute(send)
 	if send(m) != nil {
@@ -153,6 +159,9 @@ func (t *task) smokeModel(ctx context.Context, m *taskModel, r *Report, send fun
 	if own, ok := s.(interface{ Peak() int64 }); ok { // the evaluator knows; the process also holds what was not collected yet
 		defer func() { r.PeakMiB = max(r.PeakMiB, (own.Peak()+1<<20-1)>>20) }()
 	}
+	if own, ok := s.(interface{ Placement() map[string]int }); ok {
+		r.Evidence = append(r.Evidence, Placement{Model: m.Artifact, Nodes: own.Placement()})
+	}
 	var samples []float64
 	for i := range m.Cases {
 		if err := send(message{Model: m.Artifact, Case: m.Cases[i].Name, Done: len(r.Cases)}); err != nil {
@@ -188,9 +197,9 @@ func (m *taskModel) verifyExternal(ctx context.Context, model *ModelFile) (func(
 		if !ok {
 			continue // OpenSession refuses it by name
 		}
-		fi, err := os.Lstat(f.Path)
+		fi, err := lstatRegular(f.Path)
 		if err != nil {
-			return nil, fsx.Classify(err, "looking at", f.Path)
+			return nil, err
 		}
 		d, err := hashFile(ctx, f.Path)
 		if err != nil {
@@ -216,6 +225,21 @@ func (m *taskModel) verifyExternal(ctx context.Context, model *ModelFile) (func(
 	}, nil
 }
 
+// lstatRegular refuses links: an installed version has none, and a confined child could not follow one out of its folder.
+func lstatRegular(path string) (os.FileInfo, error) {
+	fi, err := os.Lstat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fault.New(fault.SourceMissing, "file %q does not exist", path).With("path", path)
+	}
+	if err != nil {
+		return nil, fsx.Classify(err, "looking at", path)
+	}
+	if !fi.Mode().IsRegular() {
+		return nil, fault.New(fault.Path, "%q is a link or another thing that is no file", path).With("path", path)
+	}
+	return fi, nil
+}
+
 func changed(path string) error {
 	return fault.New(fault.InstalledChanged, "file %q is not the one that the manifest names", path).With("path", path)
 }
@@ -224,6 +248,9 @@ func changed(path string) error {
 func readVerified(f taskFile, limit int64) ([]byte, error) {
 	if f.Size > limit {
 		return nil, fault.New(fault.Limit, "file %q has %d bytes, want at most %d", f.Path, f.Size, limit).With("path", f.Path)
+	}
+	if _, err := lstatRegular(f.Path); err != nil {
+		return nil, err
 	}
 	in, err := openRegular(f.Path)
 	if err != nil {

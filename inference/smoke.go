@@ -17,6 +17,7 @@ import (
 
 	"sluice/inference/reference"
 	"sluice/internal/fault"
+	"sluice/internal/printable"
 	"sluice/internal/progress"
 )
 
@@ -51,6 +52,7 @@ func Smoke(ctx context.Context, exe string, job Job, p progress.Func) (*Report, 
 		return nil, ctx.Err()
 	case err != nil && end.outcome:
 		r.Code, r.Reason = fault.CodeOf(err), err.Error()
+		r.Stderr, _ = fault.DetailOf(err)["stderr"].(string)
 	case err != nil:
 		return nil, err
 	case end.message.Report == nil:
@@ -65,6 +67,7 @@ func Smoke(ctx context.Context, exe string, job Job, p progress.Func) (*Report, 
 	if r.LibrarySHA384 == "" && !t.Engine.LibrarySHA384.IsZero() {
 		r.LibrarySHA384 = t.Engine.LibrarySHA384.String()
 	}
+	r.Confinement = end.confinement
 	r.LimitMS, r.LimitMiB = ic.MaxLatencyMS, ic.MaxMemoryMiB
 	if r.Code == "" {
 		r.judge(t.cases())
@@ -191,8 +194,9 @@ func (e *events) end() {
 
 // ending is how a child ended. With outcome true, the error beside it tells about the model or the engine, not about us.
 type ending struct {
-	message message
-	outcome bool
+	message     message
+	outcome     bool
+	confinement *Confinement
 }
 
 // runChild starts the child, gives it the task and waits for its end; the deadline, and ctx's end, kill its whole group.
@@ -205,7 +209,7 @@ func runChild(ctx context.Context, exe string, t *task, timeout time.Duration, o
 		return ending{}, fault.New(fault.Internal, "the inference job cannot be written (%d bytes): %w", len(job), err)
 	}
 	cmd := exec.Command(exe, Verb)
-	cmd.Env = childEnv(os.Environ(), t.heapMiB())
+	cmd.Env = append(childEnv(os.Environ(), t.heapMiB()), t.policy().Environ())
 	cmd.WaitDelay = 2 * time.Second
 	var stderr cappedBuffer
 	cmd.Stderr = &stderr
@@ -235,11 +239,20 @@ func runChild(ctx context.Context, exe string, t *task, timeout time.Duration, o
 		c.kill()
 	})
 	_, _ = stdin.Write(append(job, '\n')) // an error here means that the child has ended; how is seen below
-	last, final := readMessages(c.results, on)
+	var confined *Confinement
+	last, final := readMessages(c.results, func(m message) {
+		if m.Confinement != nil {
+			confined = m.Confinement
+		} else if on != nil {
+			on(m)
+		}
+	})
 	err = cmd.Wait()
 	close(done)
 	killer.Wait()
-	return judgeEnd(ctx, cmd, err, last, final, timedOut, timeout, t, stderr.String())
+	end, err := judgeEnd(ctx, cmd, err, last, final, timedOut, timeout, t, stderr.String())
+	end.confinement = confined
+	return end, err
 }
 
 // readMessages reads until the final message, nonsense, or the end.
@@ -255,9 +268,7 @@ func readMessages(r io.Reader, on func(message)) (last message, final *message) 
 			return m, &m
 		}
 		last = m
-		if on != nil {
-			on(m)
-		}
+		on(m)
 	}
 	return last, nil
 }
@@ -329,7 +340,7 @@ func lastLine(s string) string {
 			break
 		}
 	}
-	return best[:min(len(best), 400)]
+	return printable.Line(best, 400)
 }
 
 // keptVariables may pass to the child. Everything else, LD_PRELOAD and search paths above all, stays behind.
