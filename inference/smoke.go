@@ -265,7 +265,7 @@ func readMessages(r io.Reader, on func(message)) (last message, final *message) 
 		if json.Unmarshal(s.Bytes(), &m) != nil {
 			return last, nil
 		}
-		if m.Report != nil || m.Probe != nil || m.Error != nil {
+		if m.Report != nil || m.Probe != nil || m.Opinion != nil || m.Error != nil {
 			return m, &m
 		}
 		last = m

@@ -220,6 +220,13 @@ func (w *work) install(ctx context.Context, path string, o InstallOptions) (*Tes
 	if err != nil {
 		return nil, nil, err
 	}
+	if o.Measured != nil {
+		found, err := w.measure(ctx, f)
+		if err != nil {
+			return nil, nil, err
+		}
+		o.Measured(found)
+	}
 	var attempts []Attempt
 	for {
 		t, report, err := w.attempt(ctx, f, attempts)

@@ -14,6 +14,7 @@ import (
 
 	"sluice/audit"
 	"sluice/bundle"
+	"sluice/compliance"
 	"sluice/inference"
 	"sluice/installer/slot"
 	"sluice/internal/fault"
@@ -82,15 +83,20 @@ func (w *work) prove(ctx context.Context, c *Candidate, before []Attempt) (*Test
 		if nerr := w.note(audit.Demo, "smoke", "failed", w.artefacts(a), flags, info); nerr != nil {
 			return nil, report, nerr
 		}
-		return nil, report, errors.Join(err, w.noteRows(a, variant, report))
+		return nil, report, errors.Join(err, w.noteRows("smoke_rows", a, variant, report))
 	}
 	if err := w.note(audit.Demo, "smoke", "passed", w.artefacts(a), flags, info); err != nil {
+		return nil, report, err
+	}
+	kept, err := w.keepReport(a, variant, report)
+	if err != nil {
 		return nil, report, err
 	}
 	rec, err := w.demoRecord(ctx, c, spec, report, program)
 	if err != nil {
 		return nil, report, err
 	}
+	rec.Proof.Report = kept
 	for _, b := range append(slices.Clone(before), passedAttempt(variant, report)) {
 		rec.Attempts = append(rec.Attempts, b.Kept())
 	}
@@ -120,7 +126,7 @@ func failedAttempt(variant string, r *inference.Report, err error) Attempt {
 const rowsPerEntry = 20
 
 // noteRows writes every golden case of a failed variant into the log: the record that would hold them may never come.
-func (w *work) noteRows(a *Authentic, variant string, r *inference.Report) error {
+func (w *work) noteRows(event string, a *Authentic, variant string, r *inference.Report) error {
 	if r == nil {
 		return nil
 	}
@@ -132,7 +138,7 @@ func (w *work) noteRows(a *Authentic, variant string, r *inference.Report) error
 			n++
 			detail[fmt.Sprintf("row_%05d", n)] = logRow(c)
 		}
-		if err := w.note(audit.Demo, "smoke_rows", "failed", w.artefacts(a), nil, detail); err != nil {
+		if err := w.note(audit.Demo, event, "failed", w.artefacts(a), nil, detail); err != nil {
 			return err
 		}
 	}
@@ -326,7 +332,7 @@ func (w *work) demoRecord(ctx context.Context, c *Candidate, spec inference.Engi
 			Threads: max(r.Threads, spec.Threads), Program: program},
 		Proof: slot.Proof{Cases: r.Cases, Warmup: r.Warmup, Runs: r.Runs, MedianMS: r.MedianMS, P95MS: r.P95MS, LimitMS: r.LimitMS,
 			PeakMiB: r.PeakMiB, LimitMiB: r.LimitMiB},
-		Machine: machine, At: w.in.now(), Operator: w.actor,
+		Machine: machine, At: w.in.now(), Operator: w.actor, Installer: w.installerOf(c.folder),
 	}
 	if rec.Engine.Kind == "" {
 		rec.Engine.Kind = inference.KindReference
@@ -342,6 +348,34 @@ func (w *work) demoRecord(ctx context.Context, c *Candidate, spec inference.Engi
 		rec.Engine.Library = filepath.ToSlash(rel)
 	}
 	return rec, nil
+}
+
+// installerOf is who installed what lies in a folder, as they said.
+func (w *work) installerOf(folder string) string {
+	who := w.actor
+	for _, m := range w.ledger.Done(slot.EventActivate) {
+		if m.Path == folder {
+			who = m.Actor
+		}
+	}
+	return who
+}
+
+// keepReport keeps the whole report of a passed smoke test: it is what the evidence of a checklist opens.
+func (w *work) keepReport(a *Authentic, variant string, r *inference.Report) (*compliance.Source, error) {
+	raw, err := bundle.CanonicalJSON(r)
+	if err != nil {
+		return nil, fault.New(fault.Internal, "writing the smoke report: %w", err)
+	}
+	raw = append(raw, '\n')
+	name := w.reportPath("smoke", a.Manifest().Version, ".json")
+	c := change{log: audit.Demo, event: "smoke_report", path: name, then: audit.StatusDone,
+		artefacts: map[string]string{"report": slot.Sum(raw).String(), "manifest.json": a.ManifestSHA384().String()},
+		info:      map[string]string{slot.InfoVersion: a.Manifest().Version, slot.InfoVariant: variant}}
+	if err := w.writeFile(c, raw, 0o444); err != nil {
+		return nil, err
+	}
+	return &compliance.Source{Path: name, SHA384: slot.Sum(raw), Size: int64(len(raw))}, nil
 }
 
 // putRecord writes a stage's record as an announced change.

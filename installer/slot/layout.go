@@ -23,6 +23,8 @@ const (
 	KeysDir    = "ai_models/keys"
 	BundlesDir = "ai_models/bundles"
 	PolicyFile = "ai_models/policy.json"
+	// PoliciesDir keeps every policy that was ever taken, as N.json: sign-offs name the one they were made under.
+	PoliciesDir = "ai_models/policies"
 	// VendorKeyFile is the vendor's signing key for those who check bundles by themselves.
 	VendorKeyFile = "ai_models/keys/oem_model_signing.pub"
 	LatestName    = "latest"
