@@ -23,6 +23,9 @@ type InstallOptions struct {
 	// Ask is called for a volume that no folder holds; it returns the folder that has it now. Nil: E-VOLUME-MISSING.
 	Ask      func(ctx context.Context, want bundle.VolumeWanted) (dir string, err error)
 	Operator string // who installs; empty: Config.Operator
+	// Measured, when set, has every variant that fits measured first (Measure) and is told the outcome. The choice stays
+	// with the signed order.
+	Measured func(*Measurement)
 }
 
 // Attempt is one variant's smoke test during an installation.

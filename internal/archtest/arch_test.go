@@ -53,7 +53,7 @@ var rules = map[string]rule{
 }
 
 // tools are linked into no program: generators and makers of test data.
-var tools = []string{"internal/testbundle", "internal/demomodel", "internal/benchdata", "internal/testroot", "internal/real", "internal/archtest"}
+var tools = []string{"internal/testbundle", "internal/demomodel", "internal/benchdata", "internal/testroot", "internal/real", "internal/testort", "internal/archtest"}
 
 // source is one parsed file of ours.
 type source struct {
