@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"os/user"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,11 +16,17 @@ import (
 
 func (a *app) installVerbs() []*cobra.Command {
 	var o installer.InstallOptions
+	var prove string
 	install := a.verb("install FILE", "install", cobra.ExactArgs(1), func(f *pflag.FlagSet) {
 		f.StringVar(&o.Variant, "variant", "", a.t("flag.variant"))
 		f.StringArrayVar(&o.Also, "also", nil, a.t("flag.also"))
 		f.StringVar(&o.Operator, "operator", "", a.t("flag.operator"))
+		f.StringVar(&prove, "prove", "", a.t("flag.prove"))
 	}, func(ctx context.Context, args []string) (result, error) {
+		all, err := proveAll(prove)
+		if err != nil {
+			return nil, err
+		}
 		if o.Operator == "" {
 			o.Operator = account()
 		}
@@ -31,31 +35,20 @@ func (a *app) installVerbs() []*cobra.Command {
 			return nil, err
 		}
 		o.Ask = a.openOptions(args[0], nil).Ask
+		var measured *installer.Measurement
+		if all {
+			o.Measured = func(m *installer.Measurement) { measured = m }
+		}
 		tested, attempts, err := in.Install(ctx, args[0], o)
 		if err != nil {
-			if len(attempts) > 0 {
-				err = &foundError{err, map[string]any{"attempts": attempts}}
-			}
-			return nil, err
+			return nil, a.found(err, &provenResult{Measured: measured, Attempts: attempts})
 		}
-		return a.installed(in, tested, attempts), nil
+		r := a.installed(in, tested, attempts)
+		r.Measured = measured
+		return r, nil
 	})
 
-	var version, variant string
-	smoke := a.verb("smoke [--version V] [--variant ID]", "smoke", cobra.NoArgs, func(f *pflag.FlagSet) {
-		f.StringVar(&version, "version", "", a.t("flag.version"))
-		f.StringVar(&variant, "variant", "", a.t("flag.variant"))
-	}, func(ctx context.Context, _ []string) (result, error) {
-		in, err := a.installer(account())
-		if err != nil {
-			return nil, err
-		}
-		tested, err := in.SmokeAgain(ctx, version, variant)
-		if err != nil {
-			return nil, err
-		}
-		return a.installed(in, tested, nil), nil
-	})
+	smoke := a.smokeVerb()
 
 	versions := a.verb("versions", "versions", cobra.NoArgs, nil, func(ctx context.Context, _ []string) (result, error) {
 		in, err := a.installer("")
@@ -133,26 +126,26 @@ func (a *app) installed(in *installer.Installer, t *installer.Tested, attempts [
 }
 
 type installResult struct {
-	ModelFamily    string              `json:"model_family"`
-	Version        string              `json:"version"`
-	Variant        string              `json:"variant"`
-	BundlePath     string              `json:"bundle_path"`
-	ManifestSHA384 string              `json:"manifest_sha384"`
-	Engine         slot.Engine         `json:"engine"`
-	Attempts       []installer.Attempt `json:"attempts"`
-	Report         *inference.Report   `json:"smoke"`
-	Next           []string            `json:"next"`
+	ModelFamily    string                   `json:"model_family"`
+	Version        string                   `json:"version"`
+	Variant        string                   `json:"variant"`
+	BundlePath     string                   `json:"bundle_path"`
+	ManifestSHA384 string                   `json:"manifest_sha384"`
+	Engine         slot.Engine              `json:"engine"`
+	Attempts       []installer.Attempt      `json:"attempts"`
+	Report         *inference.Report        `json:"smoke"`
+	Measured       *installer.Measurement   `json:"measured,omitempty"`
+	Second         *inference.SecondOpinion `json:"second_opinion,omitempty"`
+	Next           []string                 `json:"next"`
 }
 
 func (r *installResult) text(p *printer) {
-	for _, t := range r.Attempts {
-		if !t.Passed {
-			p.line("%s %s", p.mark("warn"), p.t("install.attempt", "variant", t.Variant, "reason", clean(t.Reason)))
-		}
-	}
+	measureTable(p, r.Measured)
+	attemptTables(p, r.Attempts)
 	if r.Report != nil {
 		smokeTable(p, r.Report)
 	}
+	opinionTable(p, r.Second)
 	p.line("%s %s", p.mark("ok"), p.bold(p.t("install.done", "family", r.ModelFamily, "version", r.Version, "variant", r.Variant)))
 	p.field(p.t("install.path"), r.BundlePath)
 	p.field(p.t("manifest"), r.ManifestSHA384)
@@ -185,21 +178,6 @@ func (a *app) rootArg() string {
 		return ""
 	}
 	return " --root " + quoteArg(a.root)
-}
-
-// smokeTable shows each golden case against its tolerance.
-func smokeTable(p *printer, r *inference.Report) {
-	p.line("%s", p.bold(p.t("smoke.head", "engine", strings.TrimSpace(r.Engine+" "+r.EngineVersion), "provider", r.Provider)))
-	rows := [][]string{{p.t("smoke.case"), p.t("smoke.model"), p.t("smoke.abs"), p.t("smoke.rel"), p.t("smoke.latency"), ""}}
-	for _, c := range r.Cases {
-		mark := p.t("smoke.passed")
-		if !c.Passed {
-			mark = p.t("smoke.failed") + " " + clean(c.Reason)
-		}
-		rows = append(rows, []string{clean(c.Name), clean(lastPart(c.Model)), fmt.Sprintf("%.2g", c.WorstAbs), fmt.Sprintf("%.2g", c.WorstRel), fmt.Sprintf("%.3f ms", c.LatencyMS), mark})
-	}
-	p.table(rows...)
-	p.line("  %s", p.t("smoke.latencies", "median", fmt.Sprintf("%.3f", r.MedianMS), "p95", fmt.Sprintf("%.3f", r.P95MS), "limit", strconv.FormatFloat(r.LimitMS, 'g', -1, 64)))
 }
 
 func lastPart(s string) string { return s[strings.LastIndexByte(s, '/')+1:] }

@@ -133,6 +133,12 @@ func TestTokens(t *testing.T) {
 		"smoke nil":         func() error { _, err := s.In.Smoke(ctx, nil); return err },
 		"smoke zero":        func() error { _, err := s.In.Smoke(ctx, &installer.Candidate{}); return err },
 		"smoke other":       func() error { _, err := other.In.Smoke(ctx, candidate); return err },
+		"measure nil":       func() error { _, err := s.In.Measure(ctx, nil); return err },
+		"measure zero":      func() error { _, err := s.In.Measure(ctx, &installer.Fitted{}); return err },
+		"measure other":     func() error { _, err := other.In.Measure(ctx, fitted); return err },
+		"opinion nil":       func() error { _, err := s.In.SecondOpinion(ctx, nil); return err },
+		"opinion zero":      func() error { _, err := s.In.SecondOpinion(ctx, &installer.Tested{}); return err },
+		"opinion other":     func() error { _, err := other.In.SecondOpinion(ctx, tested); return err },
 		"sign-off nil":      func() error { _, err := s.In.SignOff(ctx, nil, sign); return err },
 		"sign-off zero":     func() error { _, err := s.In.SignOff(ctx, &installer.Tested{}, sign); return err },
 		"sign-off other":    func() error { _, err := other.In.SignOff(ctx, tested, sign); return err },
@@ -268,6 +274,22 @@ func TestNextVariant(t *testing.T) {
 	versions, err := s.In.Versions()
 	if err != nil || len(versions) != 1 {
 		t.Errorf("versions %+v: %v", versions, err)
+	}
+	// Every golden case of the failed variant is kept: in the answer, in the record, and in the log.
+	for name, a := range map[string]installer.Attempt{"answer": attempts[0], "record": r.Attempts[0]} {
+		if a.Report == nil || len(a.Report.Cases) == 0 || a.Report.Cases[0].Passed || a.Report.Cases[0].Worst == nil || a.Report.Cases[0].Wrong == 0 {
+			t.Errorf("%s: %+v", name, a.Report)
+		}
+	}
+	if r.Attempts[1].Report != nil || attempts[1].Report == nil || len(r.Proof.Cases) == 0 || !r.Proof.Cases[0].Passed || r.Proof.Runs == 0 {
+		t.Errorf("the proof of the one that passed: %+v", r)
+	}
+	log, err := os.ReadFile(s.Path("audit/decision_logs/demo.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(log), `"event":"smoke_rows"`); n != 1 || !strings.Contains(string(log), `"row_00001":{"abs":`) || !strings.Contains(string(log), `"expected":{"dtype":"float32"`) {
+		t.Errorf("%d entries with rows", n)
 	}
 }
 

@@ -196,7 +196,10 @@ func (w *work) settle(ctx context.Context) error {
 	if err := w.settleStop(); err != nil {
 		return err
 	}
-	for _, dir := range []string{slot.ModelsDir, slot.ReportsDir, slot.MachineDir, slot.BinDir} {
+	if err := w.dropScratch(); err != nil {
+		return err
+	}
+	for _, dir := range []string{slot.ModelsDir, slot.PoliciesDir, slot.ReportsDir, slot.MachineDir, slot.BinDir} {
 		if !w.dir.Exists(dir) {
 			continue
 		}

@@ -12,7 +12,6 @@ import (
 	"sluice/compliance"
 	"sluice/installer"
 	"sluice/installer/slot"
-	"sluice/internal/fault"
 	"sluice/internal/printable"
 	"sluice/ui/widgets"
 	"sluice/ui/widgets/style"
@@ -71,8 +70,8 @@ func (s *live) load() {
 			return err
 		}
 		n.logs, n.logErr = in.LogVerify(ctx)
-		if _, n.report, err = in.Report(ctx, slot.Live); err != nil && fault.CodeOf(err) != fault.NotSignedOff {
-			n.report = "" // what is wrong with it, the steps below say
+		if r, err := in.Report(ctx, installer.ReportOptions{Stage: slot.Live}); err == nil { // what is wrong with it, the steps below say
+			n.report = r.Path
 		}
 		status, err := in.Status()
 		if err != nil {
@@ -347,8 +346,11 @@ func (s *live) logState() fyne.CanvasObject {
 func (s *live) showReport() {
 	w, in := s.w, s.w.in
 	var words, file string
-	w.aside(newBusy(w, 0, "live.document", "live.document.lead", func(ctx context.Context) (err error) {
-		words, file, err = in.Report(ctx, slot.Live)
+	w.aside(newBusy(w, 0, "live.document", "live.document.lead", func(ctx context.Context) error {
+		r, err := in.Report(ctx, installer.ReportOptions{Stage: slot.Live})
+		if err == nil {
+			words, file = r.Text, r.Path
+		}
 		return err
 	}, func(err error) {
 		if err != nil {

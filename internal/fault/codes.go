@@ -41,6 +41,8 @@ const (
 	VolumeStale        Code = "E-VOLUME-STALE"      // volume of another release or size
 	VolumeIndex        Code = "E-VOLUME-INDEX"      // .volumes.sig missing or wrong
 	InstalledChanged   Code = "E-INSTALLED-CHANGED" // files of an installed version differ, are missing or too many
+	Request            Code = "E-REQUEST"           // a request for a sign-off, or its answer, is damaged or not genuine
+	LogExport          Code = "E-LOG-EXPORT"        // an exported log is damaged or not genuine
 
 	// 4: no models here.
 	BundleMissing  Code = "E-BUNDLE-MISSING"
@@ -59,8 +61,9 @@ const (
 	ModelInvalid  Code = "E-MODEL-INVALID"  // the model file is broken
 	ModelLimit    Code = "E-MODEL-LIMIT"    // time or memory limit hit
 	ModelCrash    Code = "E-MODEL-CRASH"
-	Contract      Code = "E-CONTRACT" // contract and model disagree on names, types, shapes
-	NotRun        Code = "E-NOT-RUN"  // --strict: a variant could not be executed here
+	Contract      Code = "E-CONTRACT"       // contract and model disagree on names, types, shapes
+	NotRun        Code = "E-NOT-RUN"        // --strict: a variant could not be executed here
+	SecondOpinion Code = "E-SECOND-OPINION" // another engine computes something else
 
 	// 7: the gate is closed or policy refuses.
 	NotSignedOff   Code = "E-NOT-SIGNED-OFF"
@@ -71,7 +74,11 @@ const (
 	PolicyRefuses  Code = "E-POLICY-REFUSES"  // role, person or key not allowed here
 	SignoffInvalid Code = "E-SIGNOFF-INVALID" // a sign-off does not verify or belongs to something else
 	SignoffRefused Code = "E-SIGNOFF-REFUSED" // a person refused to sign
+	SignoffVoid    Code = "E-SIGNOFF-VOID"    // something changed after a signature
+	RequestStale   Code = "E-REQUEST-STALE"   // something changed since a sign-off was asked for elsewhere
+	RequestOther   Code = "E-REQUEST-OTHER"   // a signed request that was not made here, or is for something else
 	LogBroken      Code = "E-LOG-BROKEN"
+	Evidence       Code = "E-EVIDENCE" // an evidence pack is not genuine or not intact
 	RecordEdited   Code = "E-RECORD-EDITED"
 	MachineOther   Code = "E-MACHINE-OTHER"
 	VersionInUse   Code = "E-VERSION-IN-USE" // remove of the live version or its way back
@@ -85,6 +92,7 @@ const (
 	MediumDamaged  Code = "E-MEDIUM-DAMAGED" // a second read of the same bytes differs: dying stick, not tampering
 	RootReadonly   Code = "E-ROOT-READONLY"
 	RootFilesystem Code = "E-ROOT-FILESYSTEM"
+	Lease          Code = "E-LEASE"          // a bot's lease cannot be written
 	WindowMissing  Code = "E-WINDOW-MISSING" // no window program beside this one, or it cannot be started
 	WindowDisplay  Code = "E-WINDOW-DISPLAY" // no display, or it cannot be opened
 	WindowOpenGL   Code = "E-WINDOW-OPENGL"  // no usable OpenGL
@@ -99,15 +107,15 @@ var exits = map[Code]int{
 	Internal: 1, WindowCrash: 1,
 	Usage: 2, Passphrase: 2, KeyRead: 2, Spec: 2, Answers: 2, Exists: 2, KeyUnfit: 2,
 	Format: 3, Limit: 3, ManifestInvalid: 3, Path: 3, Entry: 3, Digest: 3, Schema: 3, HashAlg: 3, SignatureMissing: 3,
-	SignatureInvalid: 3, SignatureUntrusted: 3, SignatureType: 3, SignatureThreshold: 3, TrustNone: 3, TrustInvalid: 3,
+	SignatureInvalid: 3, SignatureUntrusted: 3, SignatureType: 3, SignatureThreshold: 3, TrustNone: 3, TrustInvalid: 3, Evidence: 3,
 	TrustFingerprint: 3, TrustExpired: 3, KeyWeak: 3, VersionOlder: 3, VersionReused: 3, FamilyOther: 3,
 	VolumeMissing: 3, VolumeDamaged: 3, VolumeStale: 3, VolumeIndex: 3, InstalledChanged: 3,
 	BundleMissing: 4, VersionUnknown: 4,
 	NoVariant: 5, VariantIneligible: 5, VariantUnknown: 5,
 	SmokeFailed: 6, EngineLibrary: 6, EngineLoad: 6, EngineNeeded: 6, ModelInvalid: 6, ModelLimit: 6, ModelCrash: 6,
-	Contract: 6, NotRun: 6,
+	Contract: 6, NotRun: 6, SecondOpinion: 6,
 	NotSignedOff: 7, NotLive: 7, StageOrder: 7, PolicyNone: 7, PolicyInvalid: 7, PolicyRefuses: 7, SignoffInvalid: 7,
-	SignoffRefused: 7, LogBroken: 7, RecordEdited: 7, MachineOther: 7, VersionInUse: 7, RollbackNone: 7,
+	SignoffRefused: 7, SignoffVoid: 7, RequestStale: 7, RequestOther: 7, Request: 3, LogExport: 3, Lease: 8, LogBroken: 7, RecordEdited: 7, MachineOther: 7, VersionInUse: 7, RollbackNone: 7,
 	IO: 8, Space: 8, SourceMissing: 8, MediumRemoved: 8, MediumDamaged: 8, RootReadonly: 8, RootFilesystem: 8,
 	WindowMissing: 8, WindowDisplay: 8, WindowOpenGL: 8, WindowLibrary: 8, WindowSilent: 8,
 	Locked: 9, Cancelled: 130,
