@@ -26,6 +26,9 @@ type InstallOptions struct {
 	Operator string // who installs; empty: Config.Operator
 	// Taken is told of each next trust root and revocation list that was taken over from the medium before the bundle was judged.
 	Taken func(verify.Step)
+	// Measured, when set, has every variant that fits measured first (Measure) and is told the outcome. The choice stays
+	// with the signed order.
+	Measured func(*Measurement)
 }
 
 // Attempt is one variant's smoke test during an installation.
@@ -56,6 +59,8 @@ type SignOffResult struct {
 	Envelope                        string            // absolute path of what the person signed
 	Form                            string            // absolute path of what they saw and answered
 	Report                          string            // absolute path of the same to read (plain text)
+	PDF                             string            // absolute path of the same to print and keep
+	Evidence                        string            // absolute path of the evidence pack
 	Voided                          []VoidedSignature // earlier signatures that do not count any more: those people sign anew
 }
 
