@@ -214,7 +214,7 @@ func (w *work) take(ctx context.Context, t *Tested, policy *compliance.Policy, b
 	if err := w.keep(t, s, policy, name); err != nil {
 		return nil, err
 	}
-	out := &SignOffResult{Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name + textSuffix), Envelope: w.dir.Abs(name + envelopeSuffix),
+	out := &SignOffResult{Stage: s.stage, Version: t.record.Version, Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name + textSuffix), Envelope: w.dir.Abs(name + envelopeSuffix),
 		Form: w.dir.Abs(name + slot.FormSuffix)}
 	if err := w.report(s, name, rec); err != nil {
 		return nil, err
