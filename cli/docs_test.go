@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"sluice/assets"
+	"sluice/compliance"
 	"sluice/internal/fault"
 )
 
@@ -172,6 +174,58 @@ func TestGeneratedCompletions(t *testing.T) {
 		if err := top.Execute(); err != nil || !slices.Contains(strings.Split(out.String(), "\n"), want) {
 			t.Errorf("completing %q: %v, want %q among\n%s", line, err, want, out.String())
 		}
+	}
+}
+
+// TestGeneratedChecklistPages writes the built-in checklist into its runbook, in both languages.
+func TestGeneratedChecklistPages(t *testing.T) {
+	var items []compliance.Item
+	if err := json.Unmarshal(assets.Checklist(), &items); err != nil {
+		t.Fatal(err)
+	}
+	const begin, end = "<!-- checklist: made from the program, do not edit below -->\n", "<!-- /checklist -->\n"
+	for _, page := range []struct {
+		file, head       string
+		lang             compliance.Lang
+		stages           map[compliance.Stage]string
+		roles            map[string]string
+		automatic, other string
+	}{
+		{"runbooks/DEMO_PAPER_LIVE_CHECKLIST.md", "| Step (Krok) | Responsible (Odpowiedzialny) | Artifacts (Artefakty) | Acceptance (Akceptacja) | answered |", compliance.English,
+			map[compliance.Stage]string{compliance.Paper: "Before paper", compliance.Live: "Before live"},
+			map[string]string{"every": "everyone who signs", "operator": "operator", "compliance": "compliance officer"}, "automatically, from evidence", "by the person"},
+		{"pl/runbooks/DEMO_PAPER_LIVE_CHECKLIST.md", "| Krok | Odpowiedzialny | Artefakty | Akceptacja | odpowiada |", compliance.Polish,
+			map[compliance.Stage]string{compliance.Paper: "Przed etapem paper", compliance.Live: "Przed etapem live"},
+			map[string]string{"every": "każdy podpisujący", "operator": "operator", "compliance": "oficer compliance"}, "program, na podstawie dowodu", "osoba"},
+	} {
+		var b strings.Builder
+		for _, stage := range []compliance.Stage{compliance.Paper, compliance.Live} {
+			fmt.Fprintf(&b, "\n### %s\n\n%s\n|---|---|---|---|---|\n", page.stages[stage], page.head)
+			for _, it := range items {
+				if it.Stage != stage {
+					continue
+				}
+				who := page.other
+				if it.Automatic {
+					who = page.automatic
+				}
+				text := it.In(page.lang)
+				if page.roles[it.Role] == "" {
+					t.Fatalf("role %q has no words", it.Role)
+				}
+				fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", text.Step, page.roles[it.Role], text.Artifacts, text.Acceptance, who)
+			}
+		}
+		raw, err := os.ReadFile(filepath.Join("..", "docs", filepath.FromSlash(page.file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, rest, ok := strings.Cut(string(raw), begin)
+		_, after, ok2 := strings.Cut(rest, end)
+		if !ok || !ok2 {
+			t.Fatalf("docs/%s has no place for the checklist", page.file)
+		}
+		generated(t, page.file, before+begin+b.String()+"\n"+end+after)
 	}
 }
 

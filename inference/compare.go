@@ -50,15 +50,18 @@ func (r rank) worse(o rank) bool {
 // compare holds got against want: shapes and element types exactly; elements |got-want| <= abs + rel*|want|; NaN equals
 // only NaN, an infinity only itself; strings and booleans exactly, integers exactly unless the tolerance allows a difference.
 func compare(got, want tensor.Value, tol bundle.Tolerance) comparison {
+	g, w := kindOf(got), kindOf(want)
 	switch {
-	case want.Tensor != nil && got.Tensor != nil:
-		return compareTensors(got.Tensor, want.Tensor, tol)
-	case want.Tensor == nil && got.Tensor == nil:
-		return compareMaps(got.Maps, want.Maps, tol)
+	case g != w || w == kindNone:
+		return otherForm(got, want, fmt.Sprintf("is %s, want %s", g, w))
 	case want.Tensor != nil:
-		return otherForm(got, want, "is a sequence of maps, want a tensor")
+		return compareTensors(got.Tensor, want.Tensor, tol)
+	case want.Sequence != nil:
+		return compareSequences(got, want, tol)
+	case want.Empty:
+		return comparison{at: -1, worst: Element{Expected: form(want), Got: form(got)}}
 	}
-	return otherForm(got, want, "is a tensor, want a sequence of maps")
+	return compareMaps(got.Maps, want.Maps, tol)
 }
 
 // otherForm is an output of which no element can be compared.
@@ -71,6 +74,8 @@ func form(v tensor.Value) Sample {
 	switch {
 	case v.Tensor != nil:
 		return Sample{DType: v.Tensor.DType.String(), Shape: append([]int64{}, v.Tensor.Shape...)}
+	case len(v.Sequence) > 0:
+		return Sample{DType: "sequence(" + v.Sequence[0].DType.String() + ")", Shape: []int64{int64(len(v.Sequence))}}
 	case v.Maps == nil:
 		return Sample{Shape: []int64{}}
 	}
@@ -94,6 +99,7 @@ func compareTensors(got, want *tensor.Tensor, tol bundle.Tolerance) comparison {
 		return otherForm(g, w, fmt.Sprintf("does not hold the elements of shape %v", want.Shape))
 	}
 	c := comparison{at: -1, elements: n, worst: Element{Expected: form(w), Got: form(g)}}
+	got, want = unpacked(got, n), unpacked(want, n)
 	if want.DType == tensor.String {
 		for i := range want.Strings {
 			if c.step(int64(i)); got.Strings[i] != want.Strings[i] {
@@ -115,7 +121,7 @@ func holds(t *tensor.Tensor, n int64) bool {
 	if t.DType == tensor.String {
 		return int64(len(t.Strings)) == n
 	}
-	return t.DType.Size() > 0 && int64(len(t.Raw)) == n*int64(t.DType.Size())
+	return t.DType.Bytes(n) >= 0 && int64(len(t.Raw)) == t.DType.Bytes(n)
 }
 
 func (c *comparison) tensors(got, want *tensor.Tensor, n int64, tol bundle.Tolerance) {
@@ -238,7 +244,7 @@ func valueText(t *tensor.Tensor, i int64) string {
 		return fmt.Sprint(raw[0] != 0)
 	case tensor.Float32: // as short as float32 allows
 		return fmt.Sprint(math.Float32frombits(binary.LittleEndian.Uint32(raw)))
-	case tensor.Float64, tensor.Float16, tensor.BFloat16:
+	case tensor.Float64, tensor.Float16, tensor.BFloat16, tensor.Float8E4M3FN, tensor.Float8E4M3FNUZ, tensor.Float8E5M2, tensor.Float8E5M2FNUZ:
 		return fmt.Sprint(float(t.DType, raw))
 	case tensor.Complex64:
 		return fmt.Sprint(complex(float(tensor.Float32, raw[:4]), float(tensor.Float32, raw[4:])))
@@ -337,7 +343,8 @@ func position(i int64, shape []int64) []int64 {
 
 func isInteger(d tensor.DType) bool {
 	switch d {
-	case tensor.Float16, tensor.BFloat16, tensor.Float32, tensor.Float64:
+	case tensor.Float16, tensor.BFloat16, tensor.Float32, tensor.Float64,
+		tensor.Float8E4M3FN, tensor.Float8E4M3FNUZ, tensor.Float8E5M2, tensor.Float8E5M2FNUZ:
 		return false
 	}
 	return true
@@ -365,6 +372,8 @@ func integer(d tensor.DType, b []byte) (int64, uint64) {
 
 func float(d tensor.DType, b []byte) float64 {
 	switch d {
+	case tensor.Float8E4M3FN, tensor.Float8E4M3FNUZ, tensor.Float8E5M2, tensor.Float8E5M2FNUZ:
+		return float8(d, b[0])
 	case tensor.Float16:
 		return half(binary.LittleEndian.Uint16(b))
 	case tensor.BFloat16:

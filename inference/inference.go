@@ -14,7 +14,8 @@ import (
 	"sluice/internal/sandbox"
 )
 
-// Session is a loaded model. Run may not be called concurrently; Close is called once, after the last Run.
+// Session is a loaded model. Run may not be called concurrently; Close is called once, after the last Run. Signature is the
+// model's own, as the engine read it.
 type Session interface {
 	Signature() (in, out []tensor.Info, err error)
 	Run(ctx context.Context, inputs map[string]tensor.Value) (map[string]tensor.Value, error)
@@ -121,6 +122,7 @@ type Report struct {
 	EngineVersion string       `json:"engine_version,omitempty"`
 	LibrarySHA384 string       `json:"library_sha384,omitempty"`
 	Provider      string       `json:"provider"`
+	Evidence      []Placement  `json:"evidence,omitempty"` // where the engine says that it ran each model
 	Threads       int          `json:"threads"`
 	Warmup        int          `json:"warmup"` // calls per case before timing
 	Runs          int          `json:"runs"`   // timed calls per case
@@ -136,6 +138,13 @@ type Report struct {
 
 	Stderr      string       `json:"stderr,omitempty"`      // when not passed: the last thing that engine or child said there
 	Confinement *Confinement `json:"confinement,omitempty"` // what kept the child in, see docs/security.md; nil when it never said
+}
+
+// Placement is what an engine itself says about where a model runs. It does not come from what was asked for, so a silent
+// fallback to the CPU shows.
+type Placement struct {
+	Model string         `json:"model"` // artifact path
+	Nodes map[string]int `json:"nodes"` // operators of the model as the engine optimized it, by execution provider; nil when it did not say
 }
 
 // Confinement is what was in force around the child while engine and models ran. It is evidence and decides nothing.

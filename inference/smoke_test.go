@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -29,6 +30,9 @@ func TestGoldenCasesPass(t *testing.T) {
 		}
 		if r.Engine != spec.Kind || r.EngineVersion == "" || r.Provider != "cpu" || len(r.Cases) != 2 || r.LimitMiB != 256 || r.PeakMiB < 1 || r.PeakMiB > 32 || r.MedianMS <= 0 || r.P95MS < r.MedianMS {
 			t.Errorf("%+v", r)
+		}
+		if len(r.Evidence) != 1 || r.Evidence[0].Model != modelPath || !maps.Equal(r.Evidence[0].Nodes, map[string]int{"cpu": 1}) {
+			t.Errorf("evidence %+v", r.Evidence)
 		}
 		if spec.Kind == inference.KindONNXRuntime && r.LibrarySHA384 != spec.LibrarySHA384.String() {
 			t.Errorf("library %q", r.LibrarySHA384)

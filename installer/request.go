@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 	"sluice/compliance"
 	"sluice/installer/slot"
 	"sluice/internal/fault"
+	"sluice/internal/fsx"
 	"sluice/verify"
 )
 
@@ -189,8 +191,8 @@ func (w *work) requestFiles(r *compliance.Request, t *Tested, policy *compliance
 			}
 		}
 	}
-	for name, path := range names {
-		raw, err := w.dir.Read(path, slot.MaxManifest)
+	for name, from := range names {
+		raw, err := w.dir.Read(from, slot.MaxManifest)
 		if err != nil {
 			return err
 		}
@@ -258,21 +260,24 @@ func requestRoots(r *compliance.Request, o TrustOptions) (*verify.Store, error) 
 		return nil, fault.New(fault.IO, "making a folder for the request's roots: %w", err)
 	}
 	defer os.RemoveAll(dir)
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fsx.Classify(err, "opening", dir)
+	}
+	defer root.Close()
 	for name, raw := range r.Files {
 		rel, ok := strings.CutPrefix(name, compliance.FileKeys)
 		if !ok {
 			continue
 		}
-		if bundle.ValidPath("artifacts/"+rel) != nil || len(raw) > slot.MaxPolicy {
+		if bundle.ValidPath(rel) != nil || len(raw) > slot.MaxPolicy {
 			return nil, fault.New(fault.Request, "the request carries a trust root %q", name)
 		}
-		path := filepath.Join(dir, filepath.FromSlash(rel))
-		err := os.MkdirAll(filepath.Dir(path), 0o700)
-		if err == nil {
-			err = os.WriteFile(path, raw, 0o600)
+		if err := fsx.MkdirAll(root, path.Dir(rel), 0o700); err != nil {
+			return nil, err
 		}
-		if err != nil {
-			return nil, fault.New(fault.IO, "unpacking the request's roots: %w", err)
+		if err := fsx.WriteFile(root, rel, raw, 0o600); err != nil {
+			return nil, err
 		}
 	}
 	store, err := verify.OpenStore(dir)

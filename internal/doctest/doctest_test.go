@@ -1,0 +1,261 @@
+// Package doctest runs the shell blocks of the documents, as written, against the program built from this source.
+//
+// Every block that begins with ```sh is run, in the page's order, in one shell that stops at the first error, in an empty
+// folder with sluice on PATH. What a page takes for granted stands in comments <!-- before: COMMAND -->, which readers do
+// not see. Blocks of other kinds are not run: ```text for output, ``` for what needs another machine. A command that must
+// be refused is written "COMMAND || echo refused".
+package doctest
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+const docs = "../../docs"
+
+var (
+	blocks = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$|^<!-- before: (.*?) -->$")
+	needs  = regexp.MustCompile("(?m)^<!-- needs: (.*?) -->$")
+	fences = regexp.MustCompile("(?m)^```sh$")
+
+	programOnce sync.Once
+	programDir  string
+	programErr  error
+)
+
+// program builds sluice once for all pages.
+func program(t *testing.T) string {
+	t.Helper()
+	programOnce.Do(func() {
+		if programDir, programErr = os.MkdirTemp("", "doctest"); programErr != nil {
+			return
+		}
+		name := "sluice"
+		if runtime.GOOS == "windows" {
+			name += ".exe"
+		}
+		build := exec.Command("go", "build", "-o", filepath.Join(programDir, name), "sluice")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Logf("%s", out)
+			programErr = err
+		}
+	})
+	if programErr != nil {
+		t.Fatalf("building the program: %v", programErr)
+	}
+	return programDir
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if programDir != "" {
+		os.RemoveAll(programDir)
+	}
+	os.Exit(code)
+}
+
+// script is what a page's blocks say, and how many there are.
+func script(page []byte) (string, int) {
+	var b strings.Builder
+	n := 0
+	for _, m := range blocks.FindAllSubmatch(page, -1) {
+		if len(m[2]) > 0 {
+			b.Write(m[2])
+			b.WriteByte('\n')
+			continue
+		}
+		n++
+		b.Write(m[1])
+	}
+	return b.String(), n
+}
+
+// TestPages runs every page that has a block.
+func TestPages(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil || runtime.GOOS == "windows" {
+		t.Skip("the pages' commands are written for a POSIX shell")
+	}
+	pages := 0
+	err = filepath.WalkDir(docs, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".md" {
+			return err
+		}
+		page, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		text, n := script(page)
+		if n != len(fences.FindAll(page, -1)) {
+			t.Errorf("%s: %d of %d sh blocks can be read: is one not closed, or indented?", path, n, len(fences.FindAll(page, -1)))
+		}
+		if n == 0 {
+			return nil
+		}
+		pages++
+		name, err := filepath.Rel(docs, path)
+		if err != nil {
+			return err
+		}
+		t.Run(filepath.ToSlash(name), func(t *testing.T) {
+			t.Parallel()
+			for _, m := range needs.FindAllSubmatch(page, -1) {
+				for tool := range strings.FieldsSeq(string(m[1])) {
+					if _, err := exec.LookPath(tool); err != nil {
+						t.Skipf("%s is missing: bash scripts/setup-debian.sh installs it", tool)
+					}
+				}
+			}
+			run(t, sh, text)
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pages == 0 {
+		t.Error("no page has a block to run")
+	}
+}
+
+func run(t *testing.T, sh, text string) {
+	dir := t.TempDir()
+	t.Cleanup(func() { exec.Command("chmod", "-R", "u+w", dir).Run() }) // installed versions are read-only
+	page := filepath.Join(t.TempDir(), "page.sh")
+	if err := os.WriteFile(page, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), sh, "-eux", page)
+	cmd.Dir = dir
+	cmd.Env = []string{"PATH=" + program(t) + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + dir, "LC_ALL=C.UTF-8", "USER=anna"}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		t.Errorf("%v; the page's commands and what they said:\n%s", err, out.String())
+	}
+}
+
+// TestScript: blocks and what stands before them are found in order; other blocks are left alone.
+func TestScript(t *testing.T) {
+	page := "# T\n<!-- before: mkdir x -->\n```sh\ncd x\n```\n```text\nno\n```\n```\nno\n```\n```sh\npwd\n```\n"
+	if text, n := script([]byte(page)); text != "mkdir x\ncd x\npwd\n" || n != 2 {
+		t.Errorf("got %q, %d", text, n)
+	}
+}
+
+// mapped are the pages whose tables promise that files, verbs and tests exist.
+var mapped = []string{"plan.md", "security.md"}
+
+// TestNamed: every test, script, file and verb that those pages name exists.
+func TestNamed(t *testing.T) {
+	tests := testNames(t)
+	word := regexp.MustCompile(`\bTest[A-Z0-9][A-Za-z0-9_]*`)
+	story := regexp.MustCompile(`\b[a-z_]+\.txtar\b`)
+	quoted := regexp.MustCompile("`([^`]+)`")
+	for _, page := range mapped {
+		raw, err := os.ReadFile(filepath.Join(docs, page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range word.FindAllString(string(raw), -1) {
+			if !slices.Contains(tests, name) && !prefixed(raw, name, tests) {
+				t.Errorf("%s names %s, which is no test", page, name)
+			}
+		}
+		for _, name := range story.FindAllString(string(raw), -1) {
+			if _, err := os.Stat(filepath.Join("../../cli/testdata/script", name)); err != nil {
+				t.Errorf("%s names %s, which is no story", page, name)
+			}
+		}
+		if page != "plan.md" {
+			continue
+		}
+		for line := range strings.SplitSeq(string(raw), "\n") {
+			cells := strings.Split(line, "|")
+			if len(cells) != 6 || strings.HasPrefix(cells[1], "---") { // item, file, verb, test
+				continue
+			}
+			for _, m := range quoted.FindAllStringSubmatch(cells[2], -1) {
+				if _, err := os.Stat(filepath.Join("../..", m[1])); err != nil {
+					t.Errorf("%s names %s, which is not there", page, m[1])
+				}
+			}
+			for _, m := range quoted.FindAllStringSubmatch(cells[3], -1) {
+				if out, err := exec.Command(filepath.Join(program(t), "sluice"), append([]string{"help"}, strings.Fields(m[1])...)...).CombinedOutput(); err != nil {
+					t.Errorf("%s names the verb %q: %s", page, m[1], out)
+				}
+			}
+		}
+	}
+}
+
+// prefixed says whether a page means a family of tests: a name followed by "…".
+func prefixed(page []byte, name string, tests []string) bool {
+	return bytes.Contains(page, []byte(name+"…")) && slices.ContainsFunc(tests, func(have string) bool { return strings.HasPrefix(have, name) })
+}
+
+// testNames are the test functions of this module.
+func testNames(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	function := regexp.MustCompile(`(?m)^func (Test[A-Za-z0-9_]+|Fuzz[A-Za-z0-9_]+)\(`)
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && strings.HasPrefix(d.Name(), ".") && d.Name() != ".." {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		raw, err := os.ReadFile(path)
+		for _, m := range function.FindAllSubmatch(raw, -1) {
+			names = append(names, string(m[1]))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// TestLinks: every link of a page within this repository, pictures too, leads to a file that is there.
+func TestLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#\s]+)`)
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && strings.HasPrefix(d.Name(), ".") && d.Name() != ".." {
+			return fs.SkipDir
+		}
+		if filepath.Ext(path) != ".md" {
+			return nil
+		}
+		raw, err := os.ReadFile(path)
+		for _, m := range link.FindAllStringSubmatch(string(raw), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), m[1])); err != nil {
+				t.Errorf("%s links to %s, which is not there", path, m[1])
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
