@@ -55,6 +55,8 @@ type SignOffResult struct {
 	NeedsApproved, NeedsIndependent bool
 	Approved                        *Approved // when complete
 	Refused                         bool
+	Stage                           slot.Stage
+	Version                         string
 	Record                          string            // absolute path of the record of the stage (JSON)
 	Envelope                        string            // absolute path of what the person signed
 	Form                            string            // absolute path of what they saw and answered

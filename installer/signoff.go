@@ -224,7 +224,7 @@ func (w *work) take(ctx context.Context, t *Tested, policy *compliance.Policy, b
 	if err := w.keep(t, s, policy, name); err != nil {
 		return nil, err
 	}
-	out := &SignOffResult{Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name + textSuffix), Envelope: w.dir.Abs(name + envelopeSuffix),
+	out := &SignOffResult{Stage: s.stage, Version: t.record.Version, Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name + textSuffix), Envelope: w.dir.Abs(name + envelopeSuffix),
 		Form: w.dir.Abs(name + slot.FormSuffix), PDF: w.dir.Abs(name + pageSuffix), Evidence: w.dir.Abs(name + evidence.Suffix)}
 	if err := w.report(ctx, t, s, policy, name, rec, signedStage{envelopes, decisionsOf(rec), want.Forms}); err != nil {
 		return nil, err

@@ -253,6 +253,9 @@ func (s *Store) write(of Root, r *root) error {
 	return fsx.WriteFile(keys, name, r.raw, 0o644)
 }
 
+// SameFingerprint compares two fingerprints as people write them: spaces, dashes, colons and letter case do not matter.
+func SameFingerprint(a, b string) bool { return plainFingerprint(a) == plainFingerprint(b) }
+
 func plainFingerprint(s string) string {
 	return strings.ToLower(strings.Map(func(r rune) rune {
 		switch r {
@@ -267,16 +270,6 @@ func plainFingerprint(s string) string {
 // limit is in bytes. It returns the statement and whose keys signed. The predicate is the caller's to read.
 func (s *Store) Envelope(of Root, role string, raw []byte, wantType string, limit int64) (*bundle.Statement, []bundle.PublicKey, error) {
 	r, err := s.newest(of)
-	if err != nil {
-		return nil, nil, err
-	}
-	return s.envelopeBy(r, of, role, raw, wantType, limit)
-}
-
-// KeptEnvelope is Envelope for what was taken when version was the newest root: a key that a later root dropped signs nothing
-// new, but what was taken stays valid, unless that key was revoked.
-func (s *Store) KeptEnvelope(of Root, version int, role string, raw []byte, wantType string, limit int64) (*bundle.Statement, []bundle.PublicKey, error) {
-	r, err := s.numbered(of, version)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -134,16 +134,20 @@ func (d *Dir) Policy(store *verify.Store, l *Ledger) (*compliance.Policy, error)
 	if have == Absent {
 		return nil, nil
 	}
-	s, _, err := store.KeptEnvelope(verify.Site, l.policyRoot(), verify.RoleTargets, raw, bundle.TypePolicy, MaxPolicy)
-	if err != nil {
-		return nil, err
-	}
-	return compliance.PolicyOf(s)
+	return ParsePolicyBy(store, raw, l.PolicyRoot())
 }
 
 // ParsePolicy proves a new policy envelope by the site's newest root.
 func ParsePolicy(store *verify.Store, raw []byte) (*compliance.Policy, error) {
-	s, _, err := store.Envelope(verify.Site, verify.RoleTargets, raw, bundle.TypePolicy, MaxPolicy)
+	return ParsePolicyBy(store, raw, 0)
+}
+
+// ParsePolicyBy proves a policy that was taken when the site's root had that number; 0 is the newest.
+func ParsePolicyBy(store *verify.Store, raw []byte, number int) (*compliance.Policy, error) {
+	if number == 0 {
+		number = store.Version(verify.Site)
+	}
+	s, _, err := store.EnvelopeBy(verify.Site, number, verify.RoleTargets, raw, bundle.TypePolicy, MaxPolicy)
 	if err != nil {
 		return nil, err
 	}

@@ -79,8 +79,8 @@ func (l *Ledger) Evidence(built time.Time) Evidence {
 	return e
 }
 
-// policyRoot is the number of the site's root that judged the policy; 1 for logs of programs that knew no other.
-func (l *Ledger) policyRoot() int {
+// PolicyRoot is the number of the site's root that judged the policy; 1 for logs of programs that knew no other.
+func (l *Ledger) PolicyRoot() int {
 	number := 1
 	for _, m := range l.Done(EventPolicySet) {
 		if n, err := strconv.Atoi(m.Info[InfoTrustRoot]); err == nil && n > 0 {
