@@ -22,9 +22,17 @@ func (a *app) installVerbs() []*cobra.Command {
 		f.StringVar(&o.Variant, "variant", "", a.t("flag.variant"))
 		f.StringArrayVar(&o.Also, "also", nil, a.t("flag.also"))
 		f.StringVar(&o.Operator, "operator", "", a.t("flag.operator"))
+		f.BoolVar(&o.Emergency, "emergency", false, a.t("flag.emergency"))
+		f.StringVar(&o.Reason, "reason", "", a.t("flag.emergency-reason"))
 	}, func(ctx context.Context, args []string) (result, error) {
 		if o.Operator == "" {
 			o.Operator = account()
+		}
+		switch {
+		case o.Emergency && strings.TrimSpace(o.Reason) == "":
+			return nil, usage("install --emergency wants --reason: why it cannot wait for the supplier's signature")
+		case !o.Emergency && o.Reason != "":
+			return nil, usage("--reason goes with --emergency")
 		}
 		in, err := a.installer(o.Operator)
 		if err != nil {
@@ -121,7 +129,7 @@ func (a *app) installed(in *installer.Installer, t *installer.Tested, attempts [
 	rec := t.Record()
 	r := &installResult{
 		ModelFamily: rec.ModelFamily, Version: rec.Version, Variant: rec.Variant, BundlePath: in.Root() + "/" + rec.Folder,
-		ManifestSHA384: rec.ManifestSHA384.String(), Engine: rec.Engine, Attempts: attempts, Report: t.Report(),
+		ManifestSHA384: rec.ManifestSHA384.String(), Engine: rec.Engine, Attempts: attempts, Report: t.Report(), Emergency: rec.Emergency,
 	}
 	if r.Attempts == nil {
 		r.Attempts = []installer.Attempt{}
@@ -142,9 +150,14 @@ type installResult struct {
 	Attempts       []installer.Attempt `json:"attempts"`
 	Report         *inference.Report   `json:"smoke"`
 	Next           []string            `json:"next"`
+	Emergency      *slot.Emergency     `json:"emergency,omitempty"`
 }
 
 func (r *installResult) text(p *printer) {
+	if e := r.Emergency; e != nil {
+		p.line("%s %s", p.mark("warn"), p.bold(p.t("emergency.mark", "version", r.Version, "reason", clean(e.Reason), "by", clean(e.By))))
+		p.line("%s %s", p.mark("warn"), p.t("emergency.stops"))
+	}
 	for _, t := range r.Attempts {
 		if !t.Passed {
 			p.line("%s %s", p.mark("warn"), p.t("install.attempt", "variant", t.Variant, "reason", clean(t.Reason)))
@@ -225,6 +238,9 @@ func versionTable(p *printer, versions []installer.VersionInfo) {
 		}
 		if v.WayBack {
 			stages = append(stages, p.t("versions.wayback"))
+		}
+		if v.Emergency != nil {
+			stages = append(stages, p.t("emergency.short"))
 		}
 		if v.Problem != "" {
 			stages = append(stages, clean(v.Problem))

@@ -84,7 +84,11 @@ func (a *app) logVerbs() []*cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		return &reportResult{Stage: reportStage, Path: path, Text: text}, nil
+		r := &reportResult{Stage: reportStage, Path: path, Text: text}
+		if st, err := in.Status(); err == nil {
+			r.Emergency = st.Stages[s].Emergency
+		}
+		return r, nil
 	})
 	return []*cobra.Command{a.parent("log", "log", show, verify, app), report}
 }
@@ -162,6 +166,8 @@ type reportResult struct {
 	Stage string `json:"stage"`
 	Path  string `json:"path"` // of the signed record
 	Text  string `json:"text"`
+
+	Emergency *installer.EmergencyView `json:"emergency,omitempty"`
 }
 
 func (r *reportResult) text(p *printer) {

@@ -24,6 +24,8 @@ type signoffFlags struct {
 	answers, template, meaning     string
 	refuse                         bool
 	reason                         string
+	review                         bool
+	comment                        string
 }
 
 func (a *app) signoffVerbs() []*cobra.Command {
@@ -39,7 +41,17 @@ func (a *app) signoffVerbs() []*cobra.Command {
 		f.StringVar(&s.meaning, "meaning", "", a.t("flag.meaning"))
 		f.BoolVar(&s.refuse, "refuse", false, a.t("flag.refuse"))
 		f.StringVar(&s.reason, "reason", "", a.t("flag.reason"))
-	}, func(ctx context.Context, _ []string) (result, error) { return s.run(ctx, a) })
+		f.BoolVar(&s.review, "review", false, a.t("flag.review"))
+		f.StringVar(&s.comment, "comment", "", a.t("flag.comment"))
+	}, func(ctx context.Context, _ []string) (result, error) {
+		if s.review {
+			return s.reviewed(ctx, a)
+		}
+		if s.comment != "" {
+			return nil, usage("--comment goes with --review")
+		}
+		return s.run(ctx, a)
+	})
 	return []*cobra.Command{cmd}
 }
 
@@ -104,6 +116,7 @@ func (s *signoffFlags) run(ctx context.Context, a *app) (result, error) {
 	if r.MissingRoles == nil {
 		r.MissingRoles = []string{}
 	}
+	r.Emergency = tested.Record().Emergency
 	if st, err := in.Status(); err == nil {
 		r.Next = st.Next
 	}
@@ -187,9 +200,14 @@ type signoffResult struct {
 	Record       string   `json:"record"`
 	Report       string   `json:"report"`
 	Next         []string `json:"next"`
+
+	Emergency *slot.Emergency `json:"emergency,omitempty"`
 }
 
 func (r *signoffResult) text(p *printer) {
+	if e := r.Emergency; e != nil {
+		p.line("%s %s", p.mark("warn"), p.bold(p.t("emergency.mark", "version", r.Version, "reason", clean(e.Reason), "by", clean(e.By))))
+	}
 	switch {
 	case r.Refused:
 		p.line("%s %s", p.mark("warn"), p.t("signoff.refused", "stage", r.Stage))

@@ -52,6 +52,9 @@ func (r *statusResult) text(p *printer) {
 		if !st.Enabled {
 			state = p.t("status.off")
 		}
+		if st.Emergency != nil {
+			state += ", " + p.t("emergency.short")
+		}
 		rows = append(rows, []string{string(s), st.Version, st.Variant, state, st.At})
 	}
 	p.table(rows...)
@@ -61,6 +64,9 @@ func (r *statusResult) text(p *printer) {
 	}
 	for _, w := range r.Waiting {
 		p.line("%s %s", p.mark("warn"), p.t("status.waiting", "version", w.Version, "stage", string(w.Stage), "roles", roleWords(p.app, w.Roles), "people", clean(strings.Join(w.People, ", "))))
+	}
+	for i := range r.Emergencies {
+		p.emergency(&r.Emergencies[i])
 	}
 	if r.Stop != nil {
 		p.line("%s %s", p.mark("warn"), p.t("live.logfollows"))

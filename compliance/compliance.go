@@ -40,6 +40,10 @@ type Policy struct {
 	Stages        map[Stage]StagePolicy `json:"stages"` // both; DefaultStages is the least
 	RequireModels bool                  `json:"require_models"`
 	Checklist     []Item                `json:"checklist,omitempty"` // the site's own questions
+
+	// EmergencyLiveHours is how long a version installed by emergency may be live before its review is signed; 0: it
+	// stops at paper. At most MaxEmergencyHours.
+	EmergencyLiveHours int `json:"emergency_live_hours,omitzero"`
 }
 
 // PolicySchema is the only schema of a policy.
@@ -195,6 +199,7 @@ type Decision struct {
 	LogHeads       map[string]LogHead     `json:"log_heads"`
 	Previous       bundle.Digest          `json:"previous"`  // SHA-384 of the envelope signed before for this stage; zeros: the first
 	SignedAt       string                 `json:"signed_at"` // RFC 3339, UTC; the local clock's word
+	Emergency      *Emergency             `json:"emergency,omitempty"`
 }
 
 // DecisionSchema is the only schema of a decision.
@@ -227,9 +232,10 @@ type DecisionOptions struct {
 	LogHeads  map[string]LogHead
 	Previous  []byte // the envelope signed before for this stage; nil: the first
 	SignedAt  string // RFC 3339
+	Emergency *Emergency
 }
 
-// Want is what approvals must be for. Every field but Logged is required.
+// Want is what approvals must be for. Every field but Logged and Emergency is required.
 type Want struct {
 	Stage    Stage
 	Manifest []byte // bytes of manifest.json
@@ -239,6 +245,8 @@ type Want struct {
 	// Logged says under which policy number the decision log took in an envelope. It is asked for the signatures
 	// of people who have retired since; nil: those do not count.
 	Logged func(envelope bundle.Digest) (policyNumber int, ok bool)
+	// Emergency is how the version came here when the vendor did not sign it; a decision must say exactly the same.
+	Emergency *Emergency
 }
 
 // Approval is the outcome of CheckApprovals.

@@ -44,6 +44,11 @@ func (in *Installer) Checklist(ctx context.Context, t *Tested, stage slot.Stage)
 	if err != nil {
 		return nil, err
 	}
+	if stage == slot.Live { // nobody answers questions for nothing
+		if _, err := v.dir.EmergencySettled(v.ledger, policy, t.record, t.auth.ManifestBytes()); err != nil {
+			return nil, err
+		}
+	}
 	heads := map[string]slot.Head{}
 	for log, s := range v.states {
 		if s.Entries > 0 {
@@ -100,6 +105,9 @@ func (w *work) signOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignO
 	}
 	person, err := findPerson(policy, o.Operator)
 	if err != nil {
+		return nil, err
+	}
+	if err := w.mayApprove(policy, t, o.Stage, person); err != nil {
 		return nil, err
 	}
 	if o.Stage == slot.Live {
@@ -242,7 +250,7 @@ func (w *work) decide(ctx context.Context, t *Tested, o SignOffOptions, policy *
 	do := compliance.DecisionOptions{
 		Checklist: list, Variant: t.record.Variant, Machine: t.record.Machine, Policy: policy, Person: person.ID, Role: o.Role,
 		Meaning: o.Meaning, Answers: o.Answers, Refuse: o.Refuse, Reason: o.Reason, Language: compliance.Lang(o.Lang),
-		LogHeads: heads, SignedAt: w.in.now(),
+		LogHeads: heads, SignedAt: w.in.now(), Emergency: t.record.Emergency.Plain(),
 	}
 	if n := len(before.Envelopes); n > 0 {
 		do.Previous = before.Envelopes[n-1]
@@ -258,7 +266,7 @@ func (w *work) decide(ctx context.Context, t *Tested, o SignOffOptions, policy *
 // want is what the sign-offs of a stage must be for.
 func (g ground) want(t *Tested, stage slot.Stage) compliance.Want {
 	return compliance.Want{Stage: compliance.Stage(stage), Manifest: t.auth.ManifestBytes(), Version: t.record.Version, Variant: t.record.Variant,
-		Machine: t.record.Machine, Logged: func(e bundle.Digest) (int, bool) {
+		Machine: t.record.Machine, Emergency: t.record.Emergency.Plain(), Logged: func(e bundle.Digest) (int, bool) {
 			for _, m := range g.ledger.Done(slot.EventSignOff) {
 				if m.Becomes == e.String() {
 					n, err := strconv.Atoi(m.Info[slot.InfoPolicy])
@@ -281,6 +289,7 @@ func (w *work) keep(t *Tested, o SignOffOptions, d *compliance.Decision, policy 
 	if d.Reason != "" {
 		info["reason"] = d.Reason
 	}
+	slot.EmergencyInfo(info, d.Emergency)
 	return w.writeFile(change{log: audit.Log(o.Stage.Log()), event: slot.EventSignOff, path: name + envelopeSuffix, then: then,
 		artefacts: map[string]string{"manifest.json": t.record.ManifestSHA384.String(), "signoff": slot.Sum(envelope).String()}, info: info},
 		envelope, 0o444)
