@@ -54,7 +54,9 @@ type Judged struct {
 }
 
 // Judged is how the record's version came to be trusted.
-func (r *Record) Judged() Judged { return Judged{TrustRoot: r.TrustRoot, Emergency: r.Emergency.Plain()} }
+func (r *Record) Judged() Judged {
+	return Judged{TrustRoot: r.TrustRoot, Emergency: r.Emergency.Plain()}
+}
 
 // Engine is what ran the golden cases, and what the gate will run.
 type Engine struct {
