@@ -290,7 +290,7 @@ func (s *Source) volumeFault(ctx context.Context, i int, cause error) error {
 		if from >= to {
 			continue
 		}
-		damaged := fault.New(fault.VolumeDamaged, "volume %q is damaged at bytes %d to %d: %w", pt.name, from, to, cause).
+		damaged := fault.New(fault.VolumeDamaged, "volume %q is damaged at bytes %d to %d: %w", pt.name, from, to-1, cause).
 			With("volume", pt.name).With("offset", from).With("end", to-1).With("file", pt.name).With("file_offset", from).With("file_length", to-from)
 		if first == nil {
 			first = damaged

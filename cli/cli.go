@@ -185,7 +185,9 @@ func (a *app) commands() *cobra.Command {
 	} {
 		top.AddCommand(group()...)
 	}
+	top.AddCommand(a.completionVerb(top))
 	translateHelpFlags(top, a.t("flag.help"))
+	completeValues(top)
 	return top
 }
 

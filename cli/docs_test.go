@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -14,9 +15,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
 	"github.com/spf13/pflag"
 
 	"sluice/assets"
+	"sluice/compliance"
 	"sluice/internal/fault"
 )
 
@@ -114,6 +117,116 @@ func TestGeneratedVerbPage(t *testing.T) {
 	}
 	walk(top)
 	generated(t, "verbs.md", b.String())
+}
+
+// TestGeneratedManPages writes a manual page for each verb, in troff's man macros.
+func TestGeneratedManPages(t *testing.T) {
+	dir := t.TempDir()
+	date := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC) // fixed: pages are compared byte for byte
+	top := quiet().commands()
+	top.DisableAutoGenTag = true
+	if err := doc.GenManTree(top, &doc.GenManHeader{Title: "SLUICE", Section: "1", Source: "Sluice", Manual: "Sluice", Date: &date}, dir); err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Glob(filepath.Join(dir, "*.1"))
+	if err != nil || len(pages) < 30 {
+		t.Fatalf("%d pages (%v), want one for each verb", len(pages), err)
+	}
+	wanted := map[string]bool{}
+	for _, p := range pages {
+		raw, err := os.ReadFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wanted[filepath.Base(p)] = true
+		generated(t, "man/"+filepath.Base(p), string(raw))
+	}
+	stored, err := filepath.Glob(filepath.Join("..", "docs", "man", "*.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range stored {
+		if !wanted[filepath.Base(p)] {
+			t.Errorf("docs/man/%s is of a verb that is not there any more", filepath.Base(p))
+		}
+	}
+}
+
+// TestGeneratedCompletions: the program completes its own verbs and flags, in each shell that it writes a script for.
+func TestGeneratedCompletions(t *testing.T) {
+	for shell, want := range map[string]string{"bash": "__start_sluice", "zsh": "#compdef sluice", "fish": "complete -c sluice", "powershell": "Register-ArgumentCompleter"} {
+		var out bytes.Buffer
+		a := quiet()
+		a.env.Stdout, a.out.w = &out, &out
+		top := a.commands()
+		top.SetArgs([]string{"completion", shell})
+		if err := top.Execute(); err != nil || !strings.Contains(out.String(), want) {
+			t.Errorf("%s: %v, want a script with %q", shell, err, want)
+		}
+	}
+	for line, want := range map[string]string{"live ": "enable", "check --stage ": "paper", "trust init --of ": "site", "status --lang ": "pl", "install --": "--operator", "completion ": "bash"} {
+		var out bytes.Buffer
+		a := quiet()
+		top := a.commands()
+		top.SetOut(&out)
+		top.SetErr(io.Discard)
+		top.SetArgs(append([]string{cobra.ShellCompNoDescRequestCmd}, strings.Split(line, " ")...))
+		if err := top.Execute(); err != nil || !slices.Contains(strings.Split(out.String(), "\n"), want) {
+			t.Errorf("completing %q: %v, want %q among\n%s", line, err, want, out.String())
+		}
+	}
+}
+
+// TestGeneratedChecklistPages writes the built-in checklist into its runbook, in both languages.
+func TestGeneratedChecklistPages(t *testing.T) {
+	var items []compliance.Item
+	if err := json.Unmarshal(assets.Checklist(), &items); err != nil {
+		t.Fatal(err)
+	}
+	const begin, end = "<!-- checklist: made from the program, do not edit below -->\n", "<!-- /checklist -->\n"
+	for _, page := range []struct {
+		file, head       string
+		lang             compliance.Lang
+		stages           map[compliance.Stage]string
+		roles            map[string]string
+		automatic, other string
+	}{
+		{"runbooks/DEMO_PAPER_LIVE_CHECKLIST.md", "| Step (Krok) | Responsible (Odpowiedzialny) | Artifacts (Artefakty) | Acceptance (Akceptacja) | answered |", compliance.English,
+			map[compliance.Stage]string{compliance.Paper: "Before paper", compliance.Live: "Before live"},
+			map[string]string{"every": "everyone who signs", "operator": "operator", "compliance": "compliance officer"}, "automatically, from evidence", "by the person"},
+		{"pl/runbooks/DEMO_PAPER_LIVE_CHECKLIST.md", "| Krok | Odpowiedzialny | Artefakty | Akceptacja | odpowiada |", compliance.Polish,
+			map[compliance.Stage]string{compliance.Paper: "Przed etapem paper", compliance.Live: "Przed etapem live"},
+			map[string]string{"every": "każdy podpisujący", "operator": "operator", "compliance": "oficer compliance"}, "program, na podstawie dowodu", "osoba"},
+	} {
+		var b strings.Builder
+		for _, stage := range []compliance.Stage{compliance.Paper, compliance.Live} {
+			fmt.Fprintf(&b, "\n### %s\n\n%s\n|---|---|---|---|---|\n", page.stages[stage], page.head)
+			for _, it := range items {
+				if it.Stage != stage {
+					continue
+				}
+				who := page.other
+				if it.Automatic {
+					who = page.automatic
+				}
+				text := it.In(page.lang)
+				if page.roles[it.Role] == "" {
+					t.Fatalf("role %q has no words", it.Role)
+				}
+				fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", text.Step, page.roles[it.Role], text.Artifacts, text.Acceptance, who)
+			}
+		}
+		raw, err := os.ReadFile(filepath.Join("..", "docs", filepath.FromSlash(page.file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, rest, ok := strings.Cut(string(raw), begin)
+		_, after, ok2 := strings.Cut(rest, end)
+		if !ok || !ok2 {
+			t.Fatalf("docs/%s has no place for the checklist", page.file)
+		}
+		generated(t, page.file, before+begin+b.String()+"\n"+end+after)
+	}
 }
 
 func firstOf(s ...string) string {

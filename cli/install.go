@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"os/user"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -42,6 +40,9 @@ func (a *app) installVerbs() []*cobra.Command {
 		tested, attempts, err := in.Install(ctx, args[0], o)
 		if err != nil {
 			if len(attempts) > 0 {
+				if !a.json && !a.quiet {
+					attemptTables(&printer{app: a, w: a.env.Stdout}, attempts)
+				}
 				err = &foundError{err, map[string]any{"attempts": attempts}}
 			}
 			return nil, err
@@ -158,11 +159,7 @@ func (r *installResult) text(p *printer) {
 		p.line("%s %s", p.mark("warn"), p.bold(p.t("emergency.mark", "version", r.Version, "reason", clean(e.Reason), "by", clean(e.By))))
 		p.line("%s %s", p.mark("warn"), p.t("emergency.stops"))
 	}
-	for _, t := range r.Attempts {
-		if !t.Passed {
-			p.line("%s %s", p.mark("warn"), p.t("install.attempt", "variant", t.Variant, "reason", clean(t.Reason)))
-		}
-	}
+	attemptTables(p, r.Attempts)
 	if r.Report != nil {
 		smokeTable(p, r.Report)
 	}
@@ -198,21 +195,6 @@ func (a *app) rootArg() string {
 		return ""
 	}
 	return " --root " + quoteArg(a.root)
-}
-
-// smokeTable shows each golden case against its tolerance.
-func smokeTable(p *printer, r *inference.Report) {
-	p.line("%s", p.bold(p.t("smoke.head", "engine", strings.TrimSpace(r.Engine+" "+r.EngineVersion), "provider", r.Provider)))
-	rows := [][]string{{p.t("smoke.case"), p.t("smoke.model"), p.t("smoke.abs"), p.t("smoke.rel"), p.t("smoke.latency"), ""}}
-	for _, c := range r.Cases {
-		mark := p.t("smoke.passed")
-		if !c.Passed {
-			mark = p.t("smoke.failed") + " " + clean(c.Reason)
-		}
-		rows = append(rows, []string{clean(c.Name), clean(lastPart(c.Model)), fmt.Sprintf("%.2g", c.WorstAbs), fmt.Sprintf("%.2g", c.WorstRel), fmt.Sprintf("%.3f ms", c.LatencyMS), mark})
-	}
-	p.table(rows...)
-	p.line("  %s", p.t("smoke.latencies", "median", fmt.Sprintf("%.3f", r.MedianMS), "p95", fmt.Sprintf("%.3f", r.P95MS), "limit", strconv.FormatFloat(r.LimitMS, 'g', -1, 64)))
 }
 
 func lastPart(s string) string { return s[strings.LastIndexByte(s, '/')+1:] }

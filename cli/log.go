@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"sluice/audit"
+	"sluice/bundle"
 	"sluice/installer"
 	"sluice/installer/slot"
 )
@@ -50,10 +52,16 @@ func (a *app) logVerbs() []*cobra.Command {
 		return &logVerified{Logs: states}, nil
 	})
 	var stage, by string
+	var artefacts []string
 	app := a.verb("append TEXT", "log.append", cobra.ExactArgs(1), func(f *pflag.FlagSet) {
 		f.StringVar(&stage, "stage", "demo", a.t("flag.check-stage"))
 		f.StringVar(&by, "operator", "", a.t("flag.operator"))
+		f.StringArrayVar(&artefacts, "artefact", nil, a.t("flag.artefact"))
 	}, func(ctx context.Context, args []string) (result, error) {
+		digests, err := artefactDigests(artefacts)
+		if err != nil {
+			return nil, err
+		}
 		s, err := slot.ParseStage(stage)
 		if err != nil {
 			return nil, err
@@ -62,7 +70,7 @@ func (a *app) logVerbs() []*cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		if err := in.LogAppend(ctx, s, firstOr(by, account()), args[0]); err != nil {
+		if err := in.LogAppend(ctx, s, firstOr(by, account()), args[0], digests); err != nil {
 			return nil, err
 		}
 		return &done{key: "log.appended"}, nil
@@ -91,6 +99,44 @@ func (a *app) logVerbs() []*cobra.Command {
 		return r, nil
 	})
 	return []*cobra.Command{a.parent("log", "log", show, verify, app), report}
+}
+
+// artefactDigests reads NAME=FILE (the file is hashed) and NAME=sha384:HEX.
+func artefactDigests(list []string) (map[string]bundle.Digest, error) {
+	digests := map[string]bundle.Digest{}
+	for _, one := range list {
+		name, value, ok := strings.Cut(one, "=")
+		if _, twice := digests[name]; !ok || name == "" || value == "" || twice {
+			return nil, usage("--artefact %q, want NAME=FILE or NAME=sha384:HEX, each name once", one)
+		}
+		if hex, ok := strings.CutPrefix(value, "sha384:"); ok {
+			d, err := bundle.ParseDigest(hex)
+			if err != nil {
+				return nil, usage("--artefact %q, want 96 hexadecimal digits after sha384:", one)
+			}
+			digests[name] = d
+			continue
+		}
+		d, err := fileDigest(value)
+		if err != nil {
+			return nil, err
+		}
+		digests[name] = d
+	}
+	return digests, nil
+}
+
+func fileDigest(path string) (bundle.Digest, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return bundle.Digest{}, ioFault(err, path)
+	}
+	defer f.Close()
+	d, err := slot.SumReader(f)
+	if err != nil {
+		return d, ioFault(err, path)
+	}
+	return d, nil
 }
 
 func parseDate(s string, addDays int) (time.Time, error) {

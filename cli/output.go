@@ -17,6 +17,7 @@ import (
 
 	"sluice/assets"
 	"sluice/audit"
+	"sluice/compliance"
 	"sluice/installer"
 	"sluice/internal/fault"
 	"sluice/internal/printable"
@@ -92,6 +93,9 @@ func (o *output) failure(err error) int {
 	if n, ok := facts["free"].(int64); ok {
 		shown["free"] = bytesText(n)
 	}
+	if changed, ok := facts["changed"].([]string); ok {
+		shown["changed"] = clean(changesText(a.lang, changed))
+	}
 	headline := words.Headline(shown)
 	incident := installer.IncidentOf(err)
 	if incident == "" {
@@ -121,6 +125,15 @@ func (o *output) failure(err error) int {
 	p.field(a.t("error.remedy"), words.Remedy)
 	p.field(a.t("error.code"), fmt.Sprintf("%s · %s %s", code, a.t("error.incident"), incident))
 	return code.Exit()
+}
+
+// changesText says what changed after a signature.
+func changesText(lang assets.Lang, changed []string) string {
+	var out []string
+	for _, c := range changed {
+		out = append(out, compliance.ChangeText(c, lang))
+	}
+	return strings.Join(out, "; ")
 }
 
 // showFact makes a fact fit for a sentence.

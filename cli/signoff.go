@@ -111,7 +111,8 @@ func (s *signoffFlags) run(ctx context.Context, a *app) (result, error) {
 	}
 	r := &signoffResult{
 		Stage: s.stage, Version: list.Version, Complete: done.Complete, MissingRoles: done.MissingRoles, Record: done.Record,
-		Report: done.Report, Refused: s.refuse,
+		Report: done.Report, Refused: s.refuse, Envelope: done.Envelope, Form: done.Form, NeedsApproved: done.NeedsApproved,
+		NeedsIndependent: done.NeedsIndependent, Voided: done.Voided,
 	}
 	if r.MissingRoles == nil {
 		r.MissingRoles = []string{}
@@ -199,12 +200,19 @@ type signoffResult struct {
 	MissingRoles []string `json:"missing_roles"`
 	Record       string   `json:"record"`
 	Report       string   `json:"report"`
+	Envelope     string   `json:"envelope"` // what the person signed
+	Form         string   `json:"form"`     // what they saw and answered
 	Next         []string `json:"next"`
 
 	Emergency *slot.Emergency `json:"emergency,omitempty"`
+
+	NeedsApproved    bool                        `json:"needs_approved"`
+	NeedsIndependent bool                        `json:"needs_independent"`
+	Voided           []installer.VoidedSignature `json:"voided,omitempty"`
 }
 
 func (r *signoffResult) text(p *printer) {
+	p.voided("signoff.voided", r.Voided)
 	if e := r.Emergency; e != nil {
 		p.line("%s %s", p.mark("warn"), p.bold(p.t("emergency.mark", "version", r.Version, "reason", clean(e.Reason), "by", clean(e.By))))
 	}
@@ -216,11 +224,31 @@ func (r *signoffResult) text(p *printer) {
 	default:
 		sort.Strings(r.MissingRoles)
 		p.line("%s %s", p.mark("ok"), p.t("signoff.signed", "stage", r.Stage))
-		p.line("%s %s", p.mark("warn"), p.t("signoff.missing", "roles", roleWords(p.app, r.MissingRoles)))
+		if len(r.MissingRoles) > 0 {
+			p.line("%s %s", p.mark("warn"), p.t("signoff.missing", "roles", roleWords(p.app, r.MissingRoles)))
+		}
+		p.stillNeeded(r.NeedsApproved, r.NeedsIndependent)
 	}
 	p.field(p.t("signoff.record"), r.Record)
 	if r.Stage == "paper" && r.Complete {
 		p.say("signoff.paper")
 	}
 	p.next(r.Next)
+}
+
+// voided names signatures that do not count any more.
+func (p *printer) voided(key string, list []installer.VoidedSignature) {
+	for _, v := range list {
+		p.line("%s %s", p.mark("warn"), p.t(key, "person", clean(v.Person), "stage", string(v.Stage), "changed", clean(changesText(p.app.lang, v.Changed))))
+	}
+}
+
+// stillNeeded says what is missing beside roles.
+func (p *printer) stillNeeded(approved, independent bool) {
+	switch {
+	case approved:
+		p.line("%s %s", p.mark("warn"), p.t("signoff.needs.approved"))
+	case independent:
+		p.line("%s %s", p.mark("warn"), p.t("signoff.needs.independent"))
+	}
 }

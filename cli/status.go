@@ -63,7 +63,9 @@ func (r *statusResult) text(p *printer) {
 		versionTable(p, r.Versions)
 	}
 	for _, w := range r.Waiting {
+		p.voided("status.void", w.Void)
 		p.line("%s %s", p.mark("warn"), p.t("status.waiting", "version", w.Version, "stage", string(w.Stage), "roles", roleWords(p.app, w.Roles), "people", clean(strings.Join(w.People, ", "))))
+		p.stillNeeded(w.NeedsApproved && len(w.Roles) == 0, w.NeedsIndependent)
 	}
 	for i := range r.Emergencies {
 		p.emergency(&r.Emergencies[i])

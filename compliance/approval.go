@@ -3,6 +3,7 @@ package compliance
 import (
 	"crypto/sha512"
 	"slices"
+	"strings"
 
 	"sluice/bundle"
 	"sluice/internal/fault"
@@ -34,7 +35,7 @@ func CheckApprovals(policy *Policy, envelopes [][]byte, want Want) (*Approval, e
 				With("person", s.Person).With("reason", s.Decision.Reason).With("stage", string(want.Stage))
 		}
 	}
-	return count(policy, signed, want.Stage), nil
+	return count(policy, signed, want), nil
 }
 
 // examine checks everything but whether the decisions are enough and in favour.
@@ -96,6 +97,9 @@ func examineOne(policy *Policy, raw []byte, want Want) (*Signed, error) {
 		return nil, refuses("the sign-off says it is %q's, the key is another person's", clip(d.Person)).With("person", clip(d.Person))
 	}
 	s.Name = person.Name
+	if s.Form, err = d.checkForm(want.Forms[d.Form]); err != nil {
+		return nil, err
+	}
 	return s, policy.allows(person, s, want)
 }
 
@@ -169,6 +173,9 @@ func (p *Policy) allows(x *Person, s *Signed, want Want) error {
 			return signoffInvalid("the sign-off was made under another policy with number %d", p.Number).With("field", "policy")
 		}
 	}
+	if err := p.judgedThen(x, d, want); err != nil {
+		return err
+	}
 	return p.signedBefore(x, d.PolicyNumber, s.Envelope, want.Logged)
 }
 
@@ -188,19 +195,52 @@ func (p *Policy) signedBefore(x *Person, number int, envelope bundle.Digest, log
 	return refuses("%q has retired, and the decision log does not show that they signed before", x.ID).With("person", x.ID)
 }
 
-// count fills the stage's roles with the people who signed.
-func count(p *Policy, signed []Signed, stage Stage) *Approval {
+// judgedThen compares a decision with the policy that it was made under, when that is not the one of today.
+func (p *Policy) judgedThen(x *Person, d *Decision, want Want) error {
+	if d.PolicyNumber == p.Number {
+		return nil
+	}
+	var then *Policy
+	if want.PolicyAt != nil {
+		var err error
+		if then, err = want.PolicyAt(d.PolicyNumber); err != nil {
+			return err
+		}
+	}
+	if then == nil {
+		return signoffInvalid("the policy with number %d, under which %q signed, was not kept", d.PolicyNumber, x.ID).With("field", "policy")
+	}
+	digest, err := then.SHA384()
+	if err != nil {
+		return err
+	}
+	if then.Number != d.PolicyNumber || d.PolicySHA384 != digest {
+		return signoffInvalid("the sign-off was made under another policy with number %d", d.PolicyNumber).With("field", "policy")
+	}
+	if was := then.Person(x.ID); !then.Active(was) || was.PublicKey != x.PublicKey || !slices.Contains(was.Roles, d.Role) {
+		return refuses("%q might not sign as %q under policy number %d", x.ID, clip(d.Role), d.PolicyNumber).With("person", x.ID)
+	}
+	return nil
+}
+
+// count fills the stage's roles with the people who signed. Where two people are asked for, the one who installed does
+// not approve alone.
+func count(p *Policy, signed []Signed, want Want) *Approval {
+	stage := want.Stage
 	a := &Approval{MissingRoles: []string{}, Signed: signed, NeedsApproved: true}
 	if a.Signed == nil {
 		a.Signed = []Signed{}
 	}
 	have := map[string]int{}
+	independent := false
 	for _, s := range signed {
 		have[s.Role]++
 		if s.Meaning == Approved {
 			a.NeedsApproved = false
+			independent = independent || !sameName(want.Installer, s)
 		}
 	}
+	a.NeedsIndependent = !a.NeedsApproved && !independent && len(p.Stages[stage].Roles) > 1
 	for _, r := range p.Stages[stage].Roles {
 		if have[r] == 0 {
 			a.MissingRoles = append(a.MissingRoles, r)
@@ -208,6 +248,12 @@ func count(p *Policy, signed []Signed, stage Stage) *Approval {
 		}
 		have[r]--
 	}
-	a.Complete = len(a.MissingRoles) == 0 && !a.NeedsApproved
+	a.Complete = len(a.MissingRoles) == 0 && !a.NeedsApproved && !a.NeedsIndependent
 	return a
+}
+
+// sameName says whether what somebody called themselves names a person: by id or by name, whatever the letter case.
+func sameName(said string, s Signed) bool {
+	said = strings.TrimSpace(said)
+	return said != "" && (strings.EqualFold(said, s.Person) || strings.EqualFold(said, strings.TrimSpace(s.Name)))
 }

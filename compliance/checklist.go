@@ -52,7 +52,7 @@ func BuildChecklist(o ChecklistOptions) (*Checklist, error) {
 		c.Evidence = Evidence{}
 	}
 	if _, ok := c.Evidence[EvidenceQuality]; !ok && len(o.Manifest.Quality) > 0 {
-		c.Evidence[EvidenceQuality] = qualityFact(o.Manifest.Quality)
+		c.Evidence[EvidenceQuality] = QualityFact(o.Manifest.Quality)
 	}
 	base, err := builtIn()
 	if err != nil {
@@ -91,7 +91,8 @@ func (c *Checklist) add(prefix string, items []Item) {
 	}
 }
 
-func qualityFact(figures []bundle.QualityFigure) Fact {
+// QualityFact is the evidence of a manifest's quality figures: each value with its threshold, and whether all pass.
+func QualityFact(figures []bundle.QualityFigure) Fact {
 	f := Fact{Passed: true, Values: map[string]string{}}
 	for _, q := range figures {
 		f.Passed = f.Passed && q.Passed

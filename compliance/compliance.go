@@ -98,8 +98,16 @@ const (
 // Fact is evidence: language-neutral names and values that the program found itself. One that did not pass and has no
 // values says no more than an absent one: the evidence is not available.
 type Fact struct {
-	Passed bool              `json:"passed"`
-	Values map[string]string `json:"values,omitempty"`
+	Passed  bool              `json:"passed"`
+	Values  map[string]string `json:"values,omitempty"`
+	Sources []Source          `json:"sources,omitempty"` // where it can be opened
+}
+
+// Source is a file that evidence stands in: below the root, with slashes, and its digest when the evidence was found.
+type Source struct {
+	Path   string        `json:"path"`
+	SHA384 bundle.Digest `json:"sha384"`
+	Size   int64         `json:"size"` // bytes
 }
 
 // Evidence maps evidence names to what was found.
@@ -189,8 +197,10 @@ type Decision struct {
 	Role           string                 `json:"role"`
 	Meaning        Meaning                `json:"meaning"`
 	Refused        bool                   `json:"refused"`
-	Reason         string                 `json:"reason,omitempty"` // of a refusal
-	Items          []DecidedItem          `json:"items"`            // the whole checklist, in its order
+	Reason         string                 `json:"reason,omitempty"`        // of a refusal
+	Items          []DecidedItem          `json:"items"`                   // the whole checklist, in its order
+	Form           bundle.Digest          `json:"form_sha384"`             // of the stored form: checklist, evidence and answers as they were
+	Request        bundle.Digest          `json:"request_sha384,omitzero"` // of the request that was signed elsewhere
 	Evidence       Evidence               `json:"evidence"`
 	Texts          map[Lang]bundle.Digest `json:"texts"`    // SHA-384 of the checklist's text in each language
 	Language       Lang                   `json:"language"` // the one that was shown
@@ -230,12 +240,13 @@ type DecisionOptions struct {
 	Reason    string // required with Refuse
 	Language  Lang
 	LogHeads  map[string]LogHead
-	Previous  []byte // the envelope signed before for this stage; nil: the first
-	SignedAt  string // RFC 3339
+	Previous  []byte        // the envelope signed before for this stage; nil: the first
+	SignedAt  string        // RFC 3339
 	Emergency *Emergency
+	Request   bundle.Digest // of the request that is answered; zeros: signed where the version is installed
 }
 
-// Want is what approvals must be for. Every field but Logged and Emergency is required.
+// Want is what approvals must be for. Every field but Logged, Installer and Emergency is required; PolicyAt, once the policy has changed.
 type Want struct {
 	Stage    Stage
 	Manifest []byte // bytes of manifest.json
@@ -247,6 +258,13 @@ type Want struct {
 	Logged func(envelope bundle.Digest) (policyNumber int, ok bool)
 	// Emergency is how the version came here when the vendor did not sign it; a decision must say exactly the same.
 	Emergency *Emergency
+	// Forms are the stored forms by their digest.
+	Forms map[bundle.Digest][]byte
+	// PolicyAt gives an earlier policy by its number, nil when it was not kept: a decision is judged by the one it was made under too.
+	PolicyAt func(number int) (*Policy, error)
+	// Installer is who installed the version, as they said: a person's id or name, or an account. Where two people are asked
+	// for, somebody else must approve.
+	Installer string
 }
 
 // Approval is the outcome of CheckApprovals.
@@ -254,7 +272,9 @@ type Approval struct {
 	Complete      bool     `json:"complete"`
 	MissingRoles  []string `json:"missing_roles"`
 	NeedsApproved bool     `json:"needs_approved"` // nobody has signed with the meaning "approved" yet
-	Signed        []Signed `json:"signed"`
+	// NeedsIndependent: only the one who installed has approved, and the stage asks for two people.
+	NeedsIndependent bool     `json:"needs_independent"`
+	Signed           []Signed `json:"signed"`
 }
 
 // Signed is one decision that holds.
@@ -267,4 +287,5 @@ type Signed struct {
 	KeyID    string        `json:"key_id"`
 	Envelope bundle.Digest `json:"envelope_sha384"`
 	Decision *Decision     `json:"-"`
+	Form     *Form         `json:"-"`
 }

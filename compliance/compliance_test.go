@@ -80,9 +80,20 @@ func options(t testing.TB, p *Policy, stage Stage, who, role string, previous []
 		Language: Polish, LogHeads: map[string]LogHead{"demo": {Entries: 7, SHA384: bundle.Digest{3}}}, Previous: previous, SignedAt: "2026-11-01T12:00:00Z"}
 }
 
+// forms are all that were made in these tests.
+var forms = map[bundle.Digest][]byte{}
+
+func decide(o DecisionOptions) (*Decision, error) {
+	d, form, err := NewDecision(o)
+	if err == nil {
+		forms[d.Form] = form
+	}
+	return d, err
+}
+
 func sign(t testing.TB, o DecisionOptions, key string) []byte {
 	t.Helper()
-	d, err := NewDecision(o)
+	d, err := decide(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +105,7 @@ func sign(t testing.TB, o DecisionOptions, key string) []byte {
 }
 
 func want(stage Stage) Want {
-	return Want{Stage: stage, Manifest: testManifestBytes, Version: "1.4.2", Variant: "cpu", Machine: testMachine}
+	return Want{Stage: stage, Manifest: testManifestBytes, Version: "1.4.2", Variant: "cpu", Machine: testMachine, Forms: forms}
 }
 
 func wantCode(t testing.TB, err error, code fault.Code, text string) {
@@ -238,10 +249,10 @@ func TestUnknownPersonAndWrongKey(t *testing.T) {
 	wantCode(t, err, fault.PolicyRefuses, "nobody in the site's policy")
 
 	o = options(t, p, Live, "mallory", RoleOperator, nil)
-	_, err = NewDecision(o)
+	_, err = decide(o)
 	wantCode(t, err, fault.PolicyRefuses, "mallory")
 
-	d, err := NewDecision(options(t, p, Live, "anna", RoleOperator, nil))
+	d, err := decide(options(t, p, Live, "anna", RoleOperator, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,27 +305,44 @@ func TestRetiredPerson(t *testing.T) {
 	both := liveSigned(t, p1)
 	p2 := retire(t, p1, "bert")
 
-	_, err := NewDecision(options(t, p2, Live, "bert", RoleCompliance, nil))
+	_, err := decide(options(t, p2, Live, "bert", RoleCompliance, nil))
 	wantCode(t, err, fault.PolicyRefuses, "retired")
 
 	w := want(Live)
+	_, err = CheckApprovals(p2, both, w)
+	wantCode(t, err, fault.SignoffInvalid, "was not kept")
+	w.PolicyAt = func(n int) (*Policy, error) { return map[int]*Policy{1: p1}[n], nil }
 	_, err = CheckApprovals(p2, both, w)
 	wantCode(t, err, fault.PolicyRefuses, "log does not show")
 	w.Logged = func(e bundle.Digest) (int, bool) { return 1, e == sha512.Sum384(both[1]) }
 	if a, err := CheckApprovals(p2, both, w); err != nil || !a.Complete {
 		t.Errorf("what was signed and logged before stays valid: %+v, %v", a, err)
 	}
+	// The kept policy is another one than was signed under, or did not let them sign then.
+	other := testPolicy(t)
+	other.RequireModels = false
+	w.PolicyAt = func(int) (*Policy, error) { return other, nil }
+	_, err = CheckApprovals(p2, both, w)
+	wantCode(t, err, fault.SignoffInvalid, "another policy with number 1")
+	w.PolicyAt = func(n int) (*Policy, error) { return map[int]*Policy{1: p1}[n], nil }
+
 	w.Logged = func(bundle.Digest) (int, bool) { return 2, true } // signed into the past, logged too late
 	_, err = CheckApprovals(p2, both, w)
 	wantCode(t, err, fault.PolicyRefuses, "log does not show")
 
 	// Bert's old key signs under the new number.
-	d, err := NewDecision(options(t, p1, Live, "bert", RoleCompliance, both[0]))
+	d, err := decide(options(t, p1, Live, "bert", RoleCompliance, both[0]))
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.PolicyNumber = 2
 	d.PolicySHA384, _ = p2.SHA384()
+	form, err := d.form(testChecklist(t, Live, p1), allYes(testChecklist(t, Live, p1), RoleCompliance))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Form = sha512.Sum384(form)
+	forms[d.Form] = form
 	late, err := SignDecision(d, testManifestBytes, p1, seeded("bert"))
 	if err != nil {
 		t.Fatal(err)
@@ -344,12 +372,12 @@ func TestAnswersWithoutEvidence(t *testing.T) {
 			one.Answer, one.Comment = NotApplicable, "first version"
 		}
 	}
-	if _, err := NewDecision(o); err != nil {
+	if _, err := decide(o); err != nil {
 		t.Fatal(err)
 	}
 	o.Checklist.Evidence[EvidenceLimits] = failedFact
 	o.Refuse, o.Reason = true, "too slow"
-	if _, err := NewDecision(o); err != nil {
+	if _, err := decide(o); err != nil {
 		t.Fatal(err)
 	}
 	text := string(o.Checklist.Template(RoleOperator, English))
@@ -428,7 +456,7 @@ func TestAnswersAtSigning(t *testing.T) {
 	} {
 		o := options(t, p, Live, "anna", RoleOperator, nil)
 		c.change(&o)
-		d, err := NewDecision(o)
+		d, err := decide(o)
 		if d != nil {
 			t.Errorf("%s: a decision with an error", name)
 		}
@@ -436,7 +464,7 @@ func TestAnswersAtSigning(t *testing.T) {
 	}
 	o := options(t, p, Live, "anna", "", nil)
 	o.Answers = allYes(o.Checklist, RoleOperator)
-	if d, err := NewDecision(o); err != nil || d.Role != RoleOperator || d.Meaning != Approved {
+	if d, err := decide(o); err != nil || d.Role != RoleOperator || d.Meaning != Approved {
 		t.Errorf("role by policy: %+v, %v", d, err)
 	}
 }
@@ -453,7 +481,7 @@ func TestForeignToolCannotApproveOverNo(t *testing.T) {
 		"integrity absent": func(d *Decision) { d.Items = append(d.Items[:2:2], d.Items[3:]...) },
 		"others' item":     func(d *Decision) { d.Items[3].Answer = Yes },
 	} {
-		d, err := NewDecision(options(t, p, Live, "anna", RoleOperator, nil))
+		d, err := decide(options(t, p, Live, "anna", RoleOperator, nil))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -722,7 +750,7 @@ func TestRecord(t *testing.T) {
 	}
 	o := options(t, p, Live, "anna", RoleOperator, nil)
 	o.Refuse, o.Reason, o.Answers = true, "hidden \x1b[8mtext", nil
-	if _, err := NewDecision(o); fault.CodeOf(err) != fault.Answers {
+	if _, err := decide(o); fault.CodeOf(err) != fault.Answers {
 		t.Errorf("escape sequence in a reason: %v", err)
 	}
 	o.Reason = "latency too high"
@@ -770,7 +798,7 @@ func FuzzAnswers(f *testing.F) {
 // FuzzDecision needs no valid signature: it gives the predicate that a signature would vouch for.
 func FuzzDecision(f *testing.F) {
 	p := testPolicy(f)
-	d, err := NewDecision(options(f, p, Live, "anna", RoleOperator, nil))
+	d, err := decide(options(f, p, Live, "anna", RoleOperator, nil))
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -25,27 +25,27 @@ func refuses(format string, args ...any) *fault.Error {
 // NewDecision checks everything that a decision must keep when it is signed: the person may sign now and in this role,
 // each item of the role is answered, and, unless they refuse, no required item is answered "no" and no automatic one
 // failed. A refusal needs a reason; its answers may be incomplete or absent.
-// Errors: E-POLICY-NONE, E-POLICY-REFUSES, E-ANSWERS (with the detail item).
-func NewDecision(o DecisionOptions) (*Decision, error) {
+// The form is what was decided about, to be stored byte for byte. Errors: E-POLICY-NONE, E-POLICY-REFUSES, E-ANSWERS (with the detail item).
+func NewDecision(o DecisionOptions) (d *Decision, form []byte, err error) {
 	if o.Policy == nil {
-		return nil, fault.New(fault.PolicyNone, "the site has no policy, so nobody may sign")
+		return nil, nil, fault.New(fault.PolicyNone, "the site has no policy, so nobody may sign")
 	}
 	if o.Checklist == nil {
-		return nil, fault.New(fault.Internal, "a decision needs a checklist")
+		return nil, nil, fault.New(fault.Internal, "a decision needs a checklist")
 	}
 	person, role, err := o.signer()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	policyDigest, err := o.Policy.SHA384()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c := o.Checklist
-	d := &Decision{Schema: DecisionSchema, Stage: c.Stage, ModelFamily: c.ModelFamily, Version: c.Version, Variant: o.Variant,
+	d = &Decision{Schema: DecisionSchema, Stage: c.Stage, ModelFamily: c.ModelFamily, Version: c.Version, Variant: o.Variant,
 		ManifestSHA384: c.ManifestSHA384, Machine: o.Machine, Person: person.ID, Role: role, Meaning: o.Meaning, Refused: o.Refuse,
 		Reason: o.Reason, Evidence: c.Evidence, Texts: map[Lang]bundle.Digest{English: c.TextDigest(English), Polish: c.TextDigest(Polish)},
-		Language: o.Language, PolicyNumber: o.Policy.Number, PolicySHA384: policyDigest, LogHeads: o.LogHeads, SignedAt: o.SignedAt, Emergency: o.Emergency}
+		Language: o.Language, PolicyNumber: o.Policy.Number, PolicySHA384: policyDigest, LogHeads: o.LogHeads, Request: o.Request, SignedAt: o.SignedAt, Emergency: o.Emergency}
 	if d.Meaning == "" {
 		d.Meaning = Approved
 	}
@@ -57,13 +57,13 @@ func NewDecision(o DecisionOptions) (*Decision, error) {
 	}
 	if !o.Refuse {
 		if failed := c.Failed(); len(failed) > 0 {
-			return nil, refuses("the automatic item %q did not pass; it can only be refused", failed[0]).With("item", failed[0])
+			return nil, nil, refuses("the automatic item %q did not pass; it can only be refused", failed[0]).With("item", failed[0])
 		}
 	}
 	var given map[string]Answer
 	if o.Answers != nil || !o.Refuse {
 		if given, err = o.Answers.check(c, role, !o.Refuse); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	for _, it := range c.Items {
@@ -71,10 +71,14 @@ func NewDecision(o DecisionOptions) (*Decision, error) {
 		d.Items = append(d.Items, DecidedItem{ID: it.ID, Role: it.Role, Automatic: it.Automatic, Optional: it.Optional,
 			Evidence: it.Evidence, Answer: a.Answer, Comment: a.Comment})
 	}
-	if err := d.validate(); err != nil {
-		return nil, err
+	if form, err = d.form(c, o.Answers); err != nil {
+		return nil, nil, err
 	}
-	return d, nil
+	d.Form = sha512.Sum384(form)
+	if err := d.validate(); err != nil {
+		return nil, nil, err
+	}
+	return d, form, nil
 }
 
 // signer finds who signs and in which role.
@@ -137,6 +141,8 @@ func (d *Decision) validate() error {
 		return answersFault("a decision with a reason, want that only with a refusal")
 	case len(d.Items) == 0 || len(d.Items) > maxItems*4:
 		return answersFault("decision has %d items, want 1 to %d", len(d.Items), maxItems*4)
+	case d.Form.IsZero():
+		return answersFault("decision lacks the digest of its form")
 	case d.Texts[English].IsZero() || d.Texts[Polish].IsZero():
 		return answersFault("decision lacks the digest of the checklist's text")
 	}

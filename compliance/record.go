@@ -31,6 +31,8 @@ type Record struct {
 	Complete       bool                   `json:"complete"`
 	MissingRoles   []string               `json:"missing_roles"`
 	NeedsApproved  bool                   `json:"needs_approved"`
+	Independent    bool                   `json:"needs_independent"`   // somebody other than who installed must approve
+	Installer      string                 `json:"installer,omitempty"` // who installed, as they said
 	Refused        bool                   `json:"refused"`
 	Checklist      *Checklist             `json:"checklist"`
 	Texts          map[Lang]string        `json:"texts"`   // Questions in each language
@@ -43,6 +45,7 @@ type Record struct {
 type RecordedDecision struct {
 	Signed
 	Decision *Decision      `json:"decision"`
+	Form     *Form          `json:"form"`      // checklist, evidence and answers as they were signed
 	SameText bool           `json:"same_text"` // the person signed the wording that this record shows
 	Bytes    jsontext.Value `json:"envelope"`  // the DSSE envelope; its bytes in RFC 8785 form
 }
@@ -56,17 +59,17 @@ func NewRecord(c *Checklist, policy *Policy, envelopes [][]byte, want Want) (*Re
 	if c == nil || c.Stage != want.Stage || c.ManifestSHA384 != sha512.Sum384(want.Manifest) {
 		return nil, signoffInvalid("the checklist is not the one of these sign-offs")
 	}
-	a := count(policy, signed, want.Stage)
+	a := count(policy, signed, want)
 	r := &Record{Schema: RecordSchema, Stage: c.Stage, ModelFamily: c.ModelFamily, Version: c.Version, Variant: want.Variant,
 		ManifestSHA384: c.ManifestSHA384, Machine: want.Machine, PolicyNumber: policy.Number, Complete: a.Complete,
-		MissingRoles: a.MissingRoles, NeedsApproved: a.NeedsApproved, Checklist: c, Decisions: []RecordedDecision{},
+		MissingRoles: a.MissingRoles, NeedsApproved: a.NeedsApproved, Independent: a.NeedsIndependent, Installer: want.Installer, Checklist: c, Decisions: []RecordedDecision{},
 		Texts: map[Lang]string{}, Digests: map[Lang]bundle.Digest{}, Emergency: want.Emergency}
 	for _, lang := range []Lang{English, Polish} {
 		r.Texts[lang], r.Digests[lang] = c.Questions(lang), c.TextDigest(lang)
 	}
 	for i, s := range signed {
 		r.Refused = r.Refused || s.Decision.Refused
-		r.Decisions = append(r.Decisions, RecordedDecision{Signed: s, Decision: s.Decision,
+		r.Decisions = append(r.Decisions, RecordedDecision{Signed: s, Decision: s.Decision, Form: s.Form,
 			SameText: maps.Equal(s.Decision.Texts, r.Digests), Bytes: envelopes[i]})
 	}
 	r.Complete = r.Complete && !r.Refused
@@ -115,6 +118,9 @@ func (r *Record) outcome(w words) string {
 	}
 	if r.NeedsApproved {
 		missing = append(missing, w["needs_approved"])
+	}
+	if r.Independent {
+		missing = append(missing, w["needs_independent"])
 	}
 	return w["incomplete"] + ": " + strings.Join(missing, ", ")
 }

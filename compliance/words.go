@@ -38,8 +38,12 @@ var englishWords = words{
 	"refused": "REFUSED", "reason": "Reason", "variant": "Variant", "machine": "Machine key", "system": "Machine", "policy": "Policy number", "signatures": "Signatures",
 	"signed_at": "Signed at (local clock)", "key": "Key", "role": "Role", "meaning": "Meaning", "envelope": "Envelope SHA-384", "log": "Log",
 	"entries": "entries", "language": "Language shown", "other_text": "signed another wording of the checklist (program or policy changed in between)",
-	"fill":    "Answer each item: yes, no or not_applicable; the last two need a comment.",
-	"only_no": "the evidence did not pass, so only \"no\" is taken, with a comment: the stage can only be refused",
+	"fill":              "Answer each item: yes, no or not_applicable; the last two need a comment.",
+	"only_no":           "the evidence did not pass, so only \"no\" is taken, with a comment: the stage can only be refused",
+	"needs_independent": "an approval by somebody other than the one who installed",
+	"change_item":       "checklist item", "change_text": "wording of", "change_evidence": "evidence", "change_policy": "the site's policy",
+	"change_signatures": "earlier signatures", "change_version": "the version at this stage", "change_log": "the decision log",
+	"how_added": "added", "how_removed": "removed", "how_changed": "changed",
 	"only_na": "there is no evidence, so \"yes\" is not taken: answer not_applicable, or no, and say why",
 }
 
@@ -56,7 +60,11 @@ var polishWords = words{
 	"refused": "ODMOWA", "reason": "Powód", "variant": "Wariant", "machine": "Klucz komputera", "system": "Komputer", "policy": "Numer polityki", "signatures": "Podpisy",
 	"signed_at": "Podpisano (zegar lokalny)", "key": "Klucz", "role": "Rola", "meaning": "Znaczenie", "envelope": "Koperta SHA-384", "log": "Dziennik",
 	"entries": "wpisów", "language": "Pokazany język", "other_text": "podpisano inne brzmienie listy (zmienił się program lub polityka)",
-	"fill":    "Odpowiedz na każdą pozycję: yes (tak), no (nie) lub not_applicable (nie dotyczy); dwie ostatnie wymagają uwag.",
-	"only_no": "wynik jest negatywny, więc przyjmowane jest tylko „no” z uwagami: można jedynie odmówić podpisu",
+	"fill":              "Odpowiedz na każdą pozycję: yes (tak), no (nie) lub not_applicable (nie dotyczy); dwie ostatnie wymagają uwag.",
+	"only_no":           "wynik jest negatywny, więc przyjmowane jest tylko „no” z uwagami: można jedynie odmówić podpisu",
+	"needs_independent": "zatwierdzenia przez kogoś innego niż osoba instalująca",
+	"change_item":       "pozycja listy kontrolnej", "change_text": "brzmienie pozycji", "change_evidence": "dowód", "change_policy": "polityka zakładu",
+	"change_signatures": "wcześniejsze podpisy", "change_version": "wersja na tym etapie", "change_log": "dziennik decyzji",
+	"how_added": "doszło", "how_removed": "ubyło", "how_changed": "zmiana",
 	"only_na": "brak dowodu, więc „yes” nie jest przyjmowane: odpowiedz not_applicable lub no i podaj powód",
 }

@@ -114,7 +114,7 @@ func TestThreat6ClockAheadBeforeAnEmergency(t *testing.T) {
 	s := testroot.Live(t)
 	s.Config.Clock, s.Config.Uptime = func() time.Time { return now }, up
 	s.Restart()
-	if err := s.In.LogAppend(t.Context(), slot.Live, "anna", "the clock was years ahead"); err != nil {
+	if err := s.In.LogAppend(t.Context(), slot.Live, "anna", "the clock was years ahead", nil); err != nil {
 		t.Fatal(err)
 	}
 	now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)

@@ -69,7 +69,7 @@ func TestStoppedWhileLocked(t *testing.T) {
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
 	shut()
-	if err := s.In.LogAppend(t.Context(), slot.Demo, "jan", "any writing step"); err != nil {
+	if err := s.In.LogAppend(t.Context(), slot.Demo, "jan", "any writing step", nil); err != nil {
 		t.Fatal(err)
 	}
 	shut()

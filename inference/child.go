@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"sluice/inference/tensor"
 	"sluice/internal/fault"
 	"sluice/internal/fsx"
+	"sluice/internal/sandbox"
 )
 
 // Verb is the hidden argument that makes the program a child of Smoke or Engines. The program then does nothing but
@@ -41,6 +43,7 @@ func ChildMain(stdin io.Reader, result *os.File) int {
 	if result == nil {
 		return 2
 	}
+	sandbox.Files() // starts this program again where the kernel can confine it
 	line := bufio.NewReaderSize(io.LimitReader(stdin, maxTask), 64<<10)
 	raw, err := line.ReadBytes('\n')
 	if err != nil {
@@ -61,6 +64,10 @@ func ChildMain(stdin io.Reader, result *os.File) int {
 			return 2
 		}
 		return 0
+	}
+	confined := sandbox.Calls()
+	if send(message{Confinement: &confined}) != nil {
+		return 2
 	}
 	m := t.execute(send)
 	if send(m) != nil {
@@ -84,13 +91,15 @@ func (t *task) execute(send func(message) error) (m message) {
 		if err != nil {
 			return message{Error: newFailure(err)}
 		}
-		return message{Report: r, Done: len(r.Cases)}
+		done := len(r.Cases)
+		r.Cases = nil // the parent has each row already
+		return message{Report: r, Done: done}
 	}
 	return message{Error: newFailure(fault.New(fault.Internal, "unknown operation %q", t.Op))}
 }
 
 func (t *task) smoke(ctx context.Context, send func(message) error) (*Report, error) {
-	r := &Report{Engine: t.Engine.Kind, Provider: t.Engine.Provider, Threads: max(t.Engine.Threads, 1)}
+	r := &Report{Engine: t.Engine.Kind, Provider: t.Engine.Provider, Threads: max(t.Engine.Threads, 1), Warmup: t.Warmup, Runs: t.Runs}
 	if r.Engine == "" {
 		r.Engine = KindReference
 	}
@@ -144,6 +153,9 @@ func (t *task) smokeModel(ctx context.Context, m *taskModel, r *Report, send fun
 	if own, ok := s.(interface{ Peak() int64 }); ok { // the evaluator knows; the process also holds what was not collected yet
 		defer func() { r.PeakMiB = max(r.PeakMiB, (own.Peak()+1<<20-1)>>20) }()
 	}
+	if own, ok := s.(interface{ Placement() map[string]int }); ok {
+		r.Evidence = append(r.Evidence, Placement{Model: m.Artifact, Nodes: own.Placement()})
+	}
 	var samples []float64
 	for i := range m.Cases {
 		if err := send(message{Model: m.Artifact, Case: m.Cases[i].Name, Done: len(r.Cases)}); err != nil {
@@ -155,6 +167,9 @@ func (t *task) smokeModel(ctx context.Context, m *taskModel, r *Report, send fun
 		}
 		r.Cases = append(r.Cases, c)
 		samples = append(samples, ms...)
+		if err := send(message{Model: m.Artifact, Done: len(r.Cases), Row: &c}); err != nil {
+			return nil, err
+		}
 	}
 	return samples, unchanged()
 }
@@ -176,9 +191,9 @@ func (m *taskModel) verifyExternal(ctx context.Context, model *ModelFile) (func(
 		if !ok {
 			continue // OpenSession refuses it by name
 		}
-		fi, err := os.Lstat(f.Path)
+		fi, err := lstatRegular(f.Path)
 		if err != nil {
-			return nil, fsx.Classify(err, "looking at", f.Path)
+			return nil, err
 		}
 		d, err := hashFile(ctx, f.Path)
 		if err != nil {
@@ -204,6 +219,21 @@ func (m *taskModel) verifyExternal(ctx context.Context, model *ModelFile) (func(
 	}, nil
 }
 
+// lstatRegular refuses links: an installed version has none, and a confined child could not follow one out of its folder.
+func lstatRegular(path string) (os.FileInfo, error) {
+	fi, err := os.Lstat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fault.New(fault.SourceMissing, "file %q does not exist", path).With("path", path)
+	}
+	if err != nil {
+		return nil, fsx.Classify(err, "looking at", path)
+	}
+	if !fi.Mode().IsRegular() {
+		return nil, fault.New(fault.Path, "%q is a link or another thing that is no file", path).With("path", path)
+	}
+	return fi, nil
+}
+
 func changed(path string) error {
 	return fault.New(fault.InstalledChanged, "file %q is not the one that the manifest names", path).With("path", path)
 }
@@ -212,6 +242,9 @@ func changed(path string) error {
 func readVerified(f taskFile, limit int64) ([]byte, error) {
 	if f.Size > limit {
 		return nil, fault.New(fault.Limit, "file %q has %d bytes, want at most %d", f.Path, f.Size, limit).With("path", f.Path)
+	}
+	if _, err := lstatRegular(f.Path); err != nil {
+		return nil, err
 	}
 	in, err := openRegular(f.Path)
 	if err != nil {
@@ -229,7 +262,7 @@ func readVerified(f taskFile, limit int64) ([]byte, error) {
 }
 
 func (t *task) smokeCase(ctx context.Context, s Session, m *taskModel, c *taskCase) (CaseResult, []float64, error) {
-	res := CaseResult{Model: m.Artifact, Name: c.Name}
+	res := CaseResult{Model: m.Artifact, Name: c.Name, Tolerance: c.Tolerance, Passed: true}
 	in, want, err := c.read()
 	if err != nil {
 		return res, nil, err
@@ -238,7 +271,7 @@ func (t *task) smokeCase(ctx context.Context, s Session, m *taskModel, c *taskCa
 	if err != nil {
 		return res, nil, fault.New(fault.CodeOf(err), "golden case %q: %w", c.Name, err).With("case", c.Name)
 	}
-	res.judge(got, want, c.Tolerance)
+	worst := res.judge(got, want, c.Tolerance, rank{})
 	for range t.Warmup {
 		if _, err := s.Run(ctx, in); err != nil {
 			return res, nil, fault.New(fault.CodeOf(err), "golden case %q: %w", c.Name, err).With("case", c.Name)
@@ -253,10 +286,10 @@ func (t *task) smokeCase(ctx context.Context, s Session, m *taskModel, c *taskCa
 			return res, nil, fault.New(fault.CodeOf(err), "golden case %q: %w", c.Name, err).With("case", c.Name)
 		}
 		if res.Passed { // an engine that answers differently the second time must not pass
-			res.judge(got, want, c.Tolerance)
+			worst = res.judge(got, want, c.Tolerance, worst)
 		}
 	}
-	res.LatencyMS, _ = quantiles(samples)
+	res.LatencyMS, res.P95MS = quantiles(samples)
 	return res, samples, nil
 }
 
@@ -293,38 +326,39 @@ func (c *taskCase) read() (in, want map[string]tensor.Value, err error) {
 	return in, want, nil
 }
 
-// judge compares every expected output; a case without one never passes.
-func (r *CaseResult) judge(got, want map[string]tensor.Value, tol bundle.Tolerance) {
-	r.Passed = len(want) > 0
-	if !r.Passed {
-		r.Reason = "the case expects no output"
+// judge compares every expected output; a case without one never passes. Called again, it keeps the worse of both answers.
+func (r *CaseResult) judge(got, want map[string]tensor.Value, tol bundle.Tolerance, before rank) rank {
+	names := slices.Sorted(maps.Keys(want))
+	if len(names) == 0 {
+		r.Passed, r.Reason = false, "the case expects no output"
 	}
-	names := make([]string, 0, len(want))
-	for n := range want {
-		names = append(names, n)
-	}
-	slices.Sort(names)
+	worst, seen := before, r.Worst != nil
+	elements, wrong := int64(0), int64(0)
 	for _, name := range names {
 		g, ok := got[name]
-		c := comparison{reason: "is missing"}
+		c := otherForm(tensor.Value{}, want[name], "is missing")
 		if ok {
 			c = compare(g, want[name], tol)
 		}
-		r.NaN = r.NaN || c.nan
-		r.WorstRel = max(r.WorstRel, c.worstRel)
-		first := r.Passed && c.reason != ""
-		if first || r.Passed && c.worstAbs >= r.WorstAbs && c.at != nil {
-			r.AtOutput, r.AtIndex = name, c.at
+		elements, wrong = elements+c.elements, wrong+c.wrong
+		r.NaN, r.Inf = r.NaN || c.nan, r.Inf || c.inf
+		r.WorstAbs, r.WorstRel = max(r.WorstAbs, c.worstAbs), max(r.WorstRel, c.worstRel)
+		if seen && !c.rank.worse(worst) {
+			continue
 		}
-		r.WorstAbs = max(r.WorstAbs, c.worstAbs)
-		if first {
+		worst, seen = c.rank, true
+		c.worst.Output = name
+		r.Worst, r.AtOutput, r.AtIndex = &c.worst, name, c.worst.Index
+		if c.reason != "" {
 			r.Passed = false
-			r.Reason = fmt.Sprintf("output %q at %v: %s", name, c.at, c.reason)
-			if c.at == nil {
+			r.Reason = fmt.Sprintf("output %q at %v: %s", name, c.worst.Index, c.reason)
+			if c.worst.Index == nil {
 				r.Reason = fmt.Sprintf("output %q %s", name, c.reason)
 			}
 		}
 	}
+	r.Elements, r.Wrong = elements, max(r.Wrong, wrong)
+	return worst
 }
 
 // quantiles gives median and 95th percentile (nearest rank).

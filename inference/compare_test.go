@@ -100,11 +100,11 @@ func TestCompareSaysWhere(t *testing.T) {
 	got, want := f32s(1, 2, 3, 4.5, 5, 6), f32s(1, 2, 3, 4, 5, 8)
 	got.Shape, want.Shape = []int64{2, 3}, []int64{2, 3}
 	c := compare(tensor.Value{Tensor: got}, tensor.Value{Tensor: want}, bundle.Tolerance{Abs: 1})
-	if c.reason == "" || !slices.Equal(c.at, []int64{1, 2}) || c.worstAbs != 2 || c.worstRel != .25 {
+	if c.reason == "" || !slices.Equal(c.worst.Index, []int64{1, 2}) || c.worstAbs != 2 || c.worstRel != .25 {
 		t.Errorf("%+v", c)
 	}
 	c = compare(tensor.Value{Tensor: got}, tensor.Value{Tensor: want}, bundle.Tolerance{Abs: 2})
-	if c.reason != "" || !slices.Equal(c.at, []int64{1, 2}) {
+	if c.reason != "" || !slices.Equal(c.worst.Index, []int64{1, 2}) {
 		t.Errorf("%+v", c)
 	}
 }
@@ -165,5 +165,41 @@ func TestChildEnvironmentIsClean(t *testing.T) {
 	want := []string{"GOTRACEBACK=none", "GOMEMLIMIT=512MiB", "PATH=/bin", "HOME=/root"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// The worst element is the one that leaves its own tolerance farthest behind, and what was expected and came is told as text.
+func TestCompareShowsTheWorst(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(-1))
+	for _, c := range []struct {
+		name          string
+		got, want     tensor.Value
+		tol           bundle.Tolerance
+		index         []int64
+		gotV, wantV   string
+		wrong         int64
+		isNaN, isInf  bool
+		gotDT, wantDT string
+	}{
+		{"relative", tensor.Value{Tensor: f32s(1000, .2)}, tensor.Value{Tensor: f32s(1010, .1)}, bundle.Tolerance{Rel: .1}, []int64{1}, "0.2", "0.1", 1, false, false, "float32", "float32"},
+		{"equal", tensor.Value{Tensor: f32s(7, 8)}, tensor.Value{Tensor: f32s(7, 8)}, bundle.Tolerance{}, []int64{0}, "7", "7", 0, false, false, "float32", "float32"},
+		{"NaN after a difference", tensor.Value{Tensor: f32s(9, nan)}, tensor.Value{Tensor: f32s(1, 1)}, bundle.Tolerance{}, []int64{1}, "NaN", "1", 2, true, false, "float32", "float32"},
+		{"infinity", tensor.Value{Tensor: f32s(inf, 2)}, tensor.Value{Tensor: f32s(1, 1)}, bundle.Tolerance{}, []int64{0}, "-Inf", "1", 2, false, true, "float32", "float32"},
+		{"integers", tensor.Value{Tensor: i64s(math.MaxInt64, 2)}, tensor.Value{Tensor: i64s(math.MaxInt64, 1)}, bundle.Tolerance{}, []int64{1}, "2", "1", 1, false, false, "int64", "int64"},
+		{"uint8", tensor.Value{Tensor: bytesOf(tensor.Uint8, 255)}, tensor.Value{Tensor: bytesOf(tensor.Uint8, 1)}, bundle.Tolerance{}, []int64{0}, "255", "1", 1, false, false, "uint8", "uint8"},
+		{"bool", tensor.Value{Tensor: bytesOf(tensor.Bool, 1)}, tensor.Value{Tensor: bytesOf(tensor.Bool, 0)}, bundle.Tolerance{}, []int64{0}, "true", "false", 1, false, false, "bool", "bool"},
+		{"half", tensor.Value{Tensor: bits16(tensor.Float16, 0x3c01)}, tensor.Value{Tensor: bits16(tensor.Float16, 0x3c00)}, bundle.Tolerance{}, []int64{0}, "1.0009765625", "1", 1, false, false, "float16", "float16"},
+		{"strings", tensor.Value{Tensor: texts("a", "b")}, tensor.Value{Tensor: texts("a", "c")}, bundle.Tolerance{}, []int64{1}, `"b"`, `"c"`, 1, false, false, "string", "string"},
+		{"another type", tensor.Value{Tensor: i64s(1)}, tensor.Value{Tensor: f32s(1)}, bundle.Tolerance{}, nil, "", "", 1, false, false, "int64", "float32"},
+		{"another shape", tensor.Value{Tensor: f32s(1, 2)}, tensor.Value{Tensor: f32s(1)}, bundle.Tolerance{}, nil, "", "", 1, false, false, "float32", "float32"},
+		{"maps", tensor.Value{Maps: []tensor.Map{{IntKeys: []int64{1, 2}, Values: []float32{.5, .4}}}}, tensor.Value{Maps: []tensor.Map{{IntKeys: []int64{1, 2}, Values: []float32{.5, .6}}}},
+			bundle.Tolerance{}, []int64{0}, "2: 0.4", "2: 0.6", 1, false, false, "sequence(map(int64,float32))", "sequence(map(int64,float32))"},
+	} {
+		r := compare(c.got, c.want, c.tol)
+		w := r.worst
+		if !slices.Equal(w.Index, c.index) || w.Got.Value != c.gotV || w.Expected.Value != c.wantV || r.wrong != c.wrong || r.nan != c.isNaN || r.inf != c.isInf ||
+			w.Got.DType != c.gotDT || w.Expected.DType != c.wantDT || (r.reason != "") != (c.wrong > 0) {
+			t.Errorf("%s: %+v", c.name, r)
+		}
 	}
 }

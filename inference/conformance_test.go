@@ -12,7 +12,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -24,6 +23,7 @@ import (
 	"sluice/inference/ort"
 	"sluice/inference/tensor"
 	"sluice/internal/fault"
+	"sluice/internal/testort"
 )
 
 const conformanceArchive = "onnx-v1.16-backend-data.tar.zst"
@@ -79,18 +79,7 @@ func conformanceFiles(t *testing.T) map[string]map[string][]byte {
 // TestConformanceOfTheFullRuntime runs every official case through ONNX Runtime. What goes wrong is of the library's own
 // making: types without a CPU kernel, layout=1 recurrent operators, random operators; the count must not fall.
 func TestConformanceOfTheFullRuntime(t *testing.T) {
-	lib := os.Getenv("SLUICE_ORT_LIB")
-	if lib == "" {
-		found, err := filepath.Glob("../.cache/ort/1.30.0/" + runtime.GOOS + "-" + runtime.GOARCH + "/*onnxruntime*")
-		if err != nil || len(found) == 0 {
-			t.Skip("no ONNX Runtime: SLUICE_ORT_LIB is not set and .cache/ort is empty (scripts/fetch-ort.sh)")
-		}
-		lib = found[0]
-	}
-	lib, err := filepath.Abs(lib)
-	if err != nil {
-		t.Fatal(err)
-	}
+	lib := testort.Library(t)
 	cases := conformanceFiles(t)
 	d, err := AllowedLibrary(t.Context(), lib, Allowed{})
 	if err != nil {
@@ -111,18 +100,19 @@ func TestConformanceOfTheFullRuntime(t *testing.T) {
 		t.Logf("%s: %s: %.300v", path.Base(name), fault.CodeOf(err), err)
 	}
 	fmt.Printf("summary: official ONNX cases through ONNX Runtime: %d of %d passed; others: %v\n", passed, len(cases), counts)
-	want := wantConformance
-	if full.Version() != "1.30.0" {
-		want = 1200 // older releases have fewer operators
-	}
-	if passed < want {
-		t.Errorf("%d of %d cases passed, want %d", passed, len(cases), want)
+	if want := wantConformance[full.Version()]; passed < want || len(cases) != 1422 {
+		t.Errorf("%d of %d cases passed with ONNX Runtime %s, want %d of 1422", passed, len(cases), full.Version(), want)
 	}
 }
 
-// wantConformance is what passed with 1.30.0. Beside the library's own gaps it leaves out 60 cases of float8 and int4 and 29
-// of sequences and optionals, which inference contracts do not have.
-const wantConformance = 1225
+// TestConformanceOfTheOldestRuntime is the same with the oldest release that is served.
+func TestConformanceOfTheOldestRuntime(t *testing.T) {
+	testort.AlsoWithTheOldest(t, "^TestConformanceOfTheFullRuntime$")
+}
+
+// wantConformance is what passed, by release; docs/engines.md says what the others are. Releases that are not listed only
+// must not crash.
+var wantConformance = map[string]int{"1.30.0": 1312, "1.18.0": 1271}
 
 func runConformance(full *ort.Library, files map[string][]byte) error {
 	s, err := full.Open(files["model.onnx"], ort.Options{})
@@ -134,6 +124,14 @@ func runConformance(full *ort.Library, files map[string][]byte) error {
 	if err != nil {
 		return err
 	}
+	m, err := onnx.Parse(files["model.onnx"])
+	if err != nil {
+		return err
+	}
+	types := map[string]onnx.Type{}
+	for _, v := range slices.Concat(m.Graph.Inputs, m.Graph.Outputs) {
+		types[v.Name] = v.Type
+	}
 	sets := 0
 	for set := 0; ; set++ {
 		read := func(kind string, infos []tensor.Info) (map[string]tensor.Value, error) {
@@ -143,14 +141,14 @@ func runConformance(full *ort.Library, files map[string][]byte) error {
 				if !ok {
 					continue
 				}
-				if info.Kind != "tensor" {
-					return nil, fault.New(fault.EngineNeeded, "%s of kind %s", kind, info.Kind)
-				}
-				v, _, err := onnx.ParseTensor(bytes.Clone(raw))
+				v, err := onnx.ParseValue(bytes.Clone(raw), types[info.Name])
 				if err != nil {
 					return nil, err
 				}
-				values[info.Name] = tensor.Value{Tensor: v}
+				if info.Type == "bfloat16" && v.Tensor.DType == tensor.Uint16 { // numpy has none, the data holds its bits
+					v.Tensor.DType = tensor.BFloat16
+				}
+				values[info.Name] = v
 			}
 			return values, nil
 		}
@@ -172,7 +170,7 @@ func runConformance(full *ort.Library, files map[string][]byte) error {
 		}
 		for name, w := range want {
 			if c := compare(got[name], w, bundle.Tolerance{Abs: 1e-5, Rel: 1e-3}); c.reason != "" {
-				return fault.New(fault.SmokeFailed, "output %q at %v: %s", name, c.at, c.reason)
+				return fault.New(fault.SmokeFailed, "output %q at %v: %s", name, c.worst.Index, c.reason)
 			}
 		}
 	}

@@ -173,7 +173,7 @@ func names(list []onnx.ValueInfo) []string {
 // disagreement says how contract and model differ. The contract may fix a size that the model leaves open, not the
 // other way round; a model that does not know its own shape agrees with any.
 func disagreement(w bundle.TensorSpec, t onnx.Type) string {
-	if have := typeName(t); have != w.DType {
+	if have := t.String(); have != w.DType {
 		return fmt.Sprintf("the contract says %s, the model %s", w.DType, have)
 	}
 	if t.Kind != onnx.KindTensor || !t.HasShape {
@@ -196,19 +196,6 @@ func dimText(d bundle.Dim) string {
 		return fmt.Sprintf("%q", d.Name)
 	}
 	return fmt.Sprint(d.Size)
-}
-
-// typeName writes a type as contracts do.
-func typeName(t onnx.Type) string {
-	switch {
-	case t.Kind == onnx.KindTensor:
-		return t.Elem.String()
-	case t.Of == nil:
-		return string(t.Kind)
-	case t.Kind == onnx.KindMap:
-		return "map(" + t.Key.String() + "," + typeName(*t.Of) + ")"
-	}
-	return string(t.Kind) + "(" + typeName(*t.Of) + ")"
 }
 
 // golden compares a case's files with the contract; a name for a size means one size within the case.

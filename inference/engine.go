@@ -3,8 +3,10 @@ package inference
 import (
 	"context"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sluice/bundle"
@@ -58,7 +60,8 @@ func Choose(v *bundle.Variant, lib string, d bundle.Digest) (EngineSpec, error) 
 }
 
 // OpenSession loads a model into the engine. The library's file is hashed right before it is loaded. External data is
-// read only from files listed in model.External. Errors: fault.EngineLibrary, fault.EngineLoad, fault.EngineNeeded,
+// read only from files listed in model.External. A model that would not run on the provider asked for, in whole, is refused.
+// Errors: fault.EngineLibrary, fault.EngineLoad, fault.EngineNeeded,
 // fault.ModelInvalid, fault.ModelLimit.
 func OpenSession(ctx context.Context, spec EngineSpec, model ModelFile) (Session, error) {
 	if err := ctx.Err(); err != nil {
@@ -96,9 +99,31 @@ func OpenSession(ctx context.Context, spec EngineSpec, model ModelFile) (Session
 		if err != nil {
 			return nil, err
 		}
+		if err := checkPlacement(s.Placement(), spec.Provider); err != nil {
+			s.Close()
+			return nil, err
+		}
 		return s, nil
 	}
 	return nil, fault.New(fault.EngineNeeded, "engine %q is not supported, want %q or %q", spec.Kind, KindReference, KindONNXRuntime)
+}
+
+// checkPlacement refuses a model that does not run where it was meant to, by the engine's own account: nodes by execution
+// provider, nil when it gave none. A session on the CPU has no other place, so there silence does no harm.
+func checkPlacement(nodes map[string]int, provider string) error {
+	if provider == "" {
+		provider = ProviderCPU
+	}
+	if nodes == nil && provider != ProviderCPU {
+		return fault.New(fault.EngineNeeded, "the engine does not say where it runs the model, wanted execution provider %q", provider).With("provider", provider)
+	}
+	for _, other := range slices.Sorted(maps.Keys(nodes)) {
+		if n := nodes[other]; other != provider && n > 0 {
+			return fault.New(fault.EngineNeeded, "%d operators of the model run on %q, wanted execution provider %q for all", n, other, provider).
+				With("provider", provider).With("used", other).With("nodes", n)
+		}
+	}
+	return nil
 }
 
 func loadLibrary(ctx context.Context, spec EngineSpec) (*ort.Library, error) {

@@ -7,14 +7,13 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"testing"
 
 	"sluice/bundle"
 	"sluice/inference"
 	"sluice/inference/onnx"
 	"sluice/inference/tensor"
+	"sluice/internal/testort"
 )
 
 // TestMain makes the test binary its own child.
@@ -34,32 +33,10 @@ func self(t testing.TB) string {
 	return exe
 }
 
-// ortLibrary gives the library that SLUICE_ORT_LIB names, or the one in .cache/ort (scripts/fetch-ort.sh), or "".
-func ortLibrary(t testing.TB) string {
-	t.Helper()
-	path := os.Getenv("SLUICE_ORT_LIB")
-	if path == "" {
-		found, err := filepath.Glob("../.cache/ort/*/" + runtime.GOOS + "-" + runtime.GOARCH + "/*onnxruntime*")
-		if err != nil || len(found) == 0 {
-			return ""
-		}
-		slices.Sort(found)
-		path = found[len(found)-1]
-	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 // fullRuntime is the spec of ONNX Runtime on the CPU; it skips the test where there is none.
 func fullRuntime(t testing.TB) inference.EngineSpec {
 	t.Helper()
-	path := ortLibrary(t)
-	if path == "" {
-		t.Skip("no ONNX Runtime: SLUICE_ORT_LIB is not set and .cache/ort is empty (scripts/fetch-ort.sh)")
-	}
+	path := testort.Library(t)
 	d, err := inference.AllowedLibrary(context.Background(), path, inference.Allowed{})
 	if err != nil {
 		t.Fatal(err)

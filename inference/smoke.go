@@ -17,6 +17,7 @@ import (
 
 	"sluice/inference/reference"
 	"sluice/internal/fault"
+	"sluice/internal/printable"
 	"sluice/internal/progress"
 )
 
@@ -43,13 +44,15 @@ func Smoke(ctx context.Context, exe string, job Job, p progress.Func) (*Report, 
 	}
 	events := newEvents(p, job.Variant, t.cases())
 	defer events.end()
-	end, err := runChild(ctx, exe, t, timeout, events.message)
-	r := &Report{Engine: t.Engine.Kind, Provider: t.Engine.Provider, Threads: max(t.Engine.Threads, 1)}
+	rows := rows{most: t.cases()}
+	end, err := runChild(ctx, exe, t, timeout, func(m message) { rows.message(m); events.message(m) })
+	r := &Report{Engine: t.Engine.Kind, Provider: t.Engine.Provider, Threads: max(t.Engine.Threads, 1), Warmup: t.Warmup, Runs: t.Runs}
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil && end.outcome:
 		r.Code, r.Reason = fault.CodeOf(err), err.Error()
+		r.Stderr, _ = fault.DetailOf(err)["stderr"].(string)
 	case err != nil:
 		return nil, err
 	case end.message.Report == nil:
@@ -57,12 +60,14 @@ func Smoke(ctx context.Context, exe string, job Job, p progress.Func) (*Report, 
 	default:
 		r = end.message.Report
 	}
+	r.Cases = rows.ended(r)
 	if r.Engine == "" {
 		r.Engine = KindReference
 	}
 	if r.LibrarySHA384 == "" && !t.Engine.LibrarySHA384.IsZero() {
 		r.LibrarySHA384 = t.Engine.LibrarySHA384.String()
 	}
+	r.Confinement = end.confinement
 	r.LimitMS, r.LimitMiB = ic.MaxLatencyMS, ic.MaxMemoryMiB
 	if r.Code == "" {
 		r.judge(t.cases())
@@ -134,6 +139,33 @@ func Engines(ctx context.Context, o EngineOptions) []EngineInfo {
 		Providers: []string{}, Reason: err.Error(), Code: string(fault.CodeOf(err))})
 }
 
+// rows collects the finished cases from a child's messages, so that none is lost when it ends badly.
+type rows struct {
+	most  int
+	done  []CaseResult
+	begun message // the case at work
+}
+
+func (w *rows) message(m message) {
+	switch {
+	case m.Row != nil && len(w.done) < w.most:
+		w.done, w.begun = append(w.done, *m.Row), message{}
+	case m.Case != "":
+		w.begun = m
+	}
+}
+
+// ended gives all rows, at the end the case that the run ended in.
+func (w *rows) ended(r *Report) []CaseResult {
+	if r.Code != "" && w.begun.Case != "" && len(w.done) < w.most {
+		w.done = append(w.done, CaseResult{Model: w.begun.Model, Name: w.begun.Case, Reason: r.Reason})
+	}
+	if w.done == nil {
+		return []CaseResult{}
+	}
+	return w.done
+}
+
 // events turns a child's messages into progress: done and total are golden cases.
 type events struct {
 	p     progress.Func
@@ -162,8 +194,9 @@ func (e *events) end() {
 
 // ending is how a child ended. With outcome true, the error beside it tells about the model or the engine, not about us.
 type ending struct {
-	message message
-	outcome bool
+	message     message
+	outcome     bool
+	confinement *Confinement
 }
 
 // runChild starts the child, gives it the task and waits for its end; the deadline, and ctx's end, kill its whole group.
@@ -176,7 +209,7 @@ func runChild(ctx context.Context, exe string, t *task, timeout time.Duration, o
 		return ending{}, fault.New(fault.Internal, "the inference job cannot be written (%d bytes): %w", len(job), err)
 	}
 	cmd := exec.Command(exe, Verb)
-	cmd.Env = childEnv(os.Environ(), t.heapMiB())
+	cmd.Env = append(childEnv(os.Environ(), t.heapMiB()), t.policy().Environ())
 	cmd.WaitDelay = 2 * time.Second
 	var stderr cappedBuffer
 	cmd.Stderr = &stderr
@@ -206,11 +239,20 @@ func runChild(ctx context.Context, exe string, t *task, timeout time.Duration, o
 		c.kill()
 	})
 	_, _ = stdin.Write(append(job, '\n')) // an error here means that the child has ended; how is seen below
-	last, final := readMessages(c.results, on)
+	var confined *Confinement
+	last, final := readMessages(c.results, func(m message) {
+		if m.Confinement != nil {
+			confined = m.Confinement
+		} else if on != nil {
+			on(m)
+		}
+	})
 	err = cmd.Wait()
 	close(done)
 	killer.Wait()
-	return judgeEnd(ctx, cmd, err, last, final, timedOut, timeout, t, stderr.String())
+	end, err := judgeEnd(ctx, cmd, err, last, final, timedOut, timeout, t, stderr.String())
+	end.confinement = confined
+	return end, err
 }
 
 // readMessages reads until the final message, nonsense, or the end.
@@ -226,9 +268,7 @@ func readMessages(r io.Reader, on func(message)) (last message, final *message) 
 			return m, &m
 		}
 		last = m
-		if on != nil {
-			on(m)
-		}
+		on(m)
 	}
 	return last, nil
 }
@@ -300,7 +340,7 @@ func lastLine(s string) string {
 			break
 		}
 	}
-	return best[:min(len(best), 400)]
+	return printable.Line(best, 400)
 }
 
 // keptVariables may pass to the child. Everything else, LD_PRELOAD and search paths above all, stays behind.

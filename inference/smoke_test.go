@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -30,6 +31,9 @@ func TestGoldenCasesPass(t *testing.T) {
 		if r.Engine != spec.Kind || r.EngineVersion == "" || r.Provider != "cpu" || len(r.Cases) != 2 || r.LimitMiB != 256 || r.PeakMiB < 1 || r.PeakMiB > 32 || r.MedianMS <= 0 || r.P95MS < r.MedianMS {
 			t.Errorf("%+v", r)
 		}
+		if len(r.Evidence) != 1 || r.Evidence[0].Model != modelPath || !maps.Equal(r.Evidence[0].Nodes, map[string]int{"cpu": 1}) {
+			t.Errorf("evidence %+v", r.Evidence)
+		}
 		if spec.Kind == inference.KindONNXRuntime && r.LibrarySHA384 != spec.LibrarySHA384.String() {
 			t.Errorf("library %q", r.LibrarySHA384)
 		}
@@ -50,6 +54,10 @@ func TestWrongAnswersFail(t *testing.T) {
 		if r.Passed || r.Code != fault.SmokeFailed || !strings.Contains(r.Reason, `"three"`) || fault.CodeOf(r.Err()) != fault.SmokeFailed {
 			t.Fatalf("%+v", r)
 		}
+		if e := r.Cases[2].Worst; e == nil || e.Output != "y" || e.Expected.Value != "2.5" || e.Got.Value != "2" || e.Expected.DType != "float32" || e.Diff != .5 || e.Allowed != .1 ||
+			r.Cases[2].Wrong != 1 || r.Cases[2].Elements != 2 || r.WorstCase().Name != "three" || r.Cases[2].Tolerance.Abs != .1 || r.Runs != 3 || r.Warmup != 1 {
+			t.Errorf("%+v %+v", r, e)
+		}
 		if c := r.Cases[2]; c.Passed || c.WorstAbs != .5 || c.WorstRel != .2 || c.AtOutput != "y" || len(c.AtIndex) != 1 || c.AtIndex[0] != 1 {
 			t.Errorf("%+v", c)
 		}
@@ -58,6 +66,35 @@ func TestWrongAnswersFail(t *testing.T) {
 			t.Errorf("the variant's own tolerance: %+v", r)
 		}
 	})
+}
+
+func TestNaNAndInfinityFail(t *testing.T) {
+	eachEngine(t, func(t *testing.T, spec inference.EngineSpec) {
+		f := newFolder(t)
+		f.add(modelPath, bundle.RoleWeights, model(nil, node("Div", names("x", "x"), names("y"))))
+		f.golden("one", floats([]int64{2}, 1, 0), floats([]int64{2}, 1, 1), bundle.Tolerance{Abs: 1e30})
+		if r := f.smoke(spec); r.Passed || r.Code != fault.SmokeFailed || !r.Cases[0].NaN || r.Cases[0].Inf || r.Cases[0].Worst.Got.Value != "NaN" || r.Cases[0].AtIndex[0] != 1 {
+			t.Errorf("%+v", r)
+		}
+		f = newFolder(t)
+		f.add(modelPath, bundle.RoleWeights, model(nil, node("Exp", names("x"), names("y"))))
+		f.golden("one", floats([]int64{2}, 0, 1000), floats([]int64{2}, 1, 1), bundle.Tolerance{Abs: 1e30})
+		if r := f.smoke(spec); r.Passed || r.Cases == nil || !r.Cases[0].Inf || r.Cases[0].NaN || r.Cases[0].Worst.Got.Value != "+Inf" {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// A run that ends badly keeps the rows of the cases before, and names the one that it ended in.
+func TestRowsSurviveABadEnd(t *testing.T) {
+	f := good(t)
+	f.add("artifacts/golden/odd.pb", bundle.RoleGolden, onnx.MarshalTensor("x", floats([]int64{3}, 1, 2, 3)))
+	c := &f.m.InferenceContract
+	c.Golden = append(c.Golden, bundle.GoldenCase{Name: "odd", Inputs: map[string]string{"x": "artifacts/golden/odd.pb"}, Outputs: c.Golden[0].Outputs})
+	r := f.smoke(inference.EngineSpec{})
+	if r.Passed || r.Code != fault.Contract || len(r.Cases) != 3 || !r.Cases[0].Passed || !r.Cases[1].Passed || r.Cases[2].Name != "odd" || r.Cases[2].Passed || r.Cases[2].Reason == "" {
+		t.Errorf("%+v", r)
+	}
 }
 
 func TestSlowModelsFail(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 
 	"sluice/bundle"
 	"sluice/internal/fault"
+	"sluice/internal/sandbox"
 )
 
 // Defaults and limits of a smoke test.
@@ -36,6 +37,8 @@ type task struct {
 	Runs       int         `json:"runs,omitempty"`
 	DataMiB    int64       `json:"data_mib"`    // limit of private memory
 	CPUSeconds int64       `json:"cpu_seconds"` // limit of processor time
+
+	dir string // that holds all files of Models; the parent's
 }
 
 type taskFile struct {
@@ -75,7 +78,7 @@ func newTask(job Job) (*task, error) {
 	if job.Runs < 0 || job.Runs > maxRuns || job.Warmup < 0 || job.Warmup > maxRuns {
 		return nil, fault.New(fault.Usage, "%d warm-up and %d timed runs, want at most %d", job.Warmup, job.Runs, maxRuns)
 	}
-	t := &task{Op: opSmoke, Engine: job.Engine, Warmup: job.Warmup, Runs: job.Runs}
+	t := &task{Op: opSmoke, Engine: job.Engine, Warmup: job.Warmup, Runs: job.Runs, dir: job.Dir}
 	if t.Warmup == 0 {
 		t.Warmup = defaultWarmup
 	}
@@ -199,11 +202,27 @@ func (t *task) cases() int {
 	return n
 }
 
-// message is one line of JSON that the child writes to its result file: a case begun, or the end.
+// policy is what the child may do beyond the least: read the installed version and the engine's folder, and use an accelerator
+// when that is what is to be proven. A probe runs no model but our own.
+func (t *task) policy() sandbox.Policy {
+	p := sandbox.Policy{Devices: t.Engine.Provider == ProviderCUDA || t.Op == opProbe}
+	if t.dir != "" {
+		p.Read = append(p.Read, t.dir)
+	}
+	if t.Engine.LibraryPath != "" {
+		p.Read = append(p.Read, filepath.Dir(t.Engine.LibraryPath))
+	}
+	return p
+}
+
+// message is one line of JSON that the child writes to its result file: how it is confined, a case begun, or the end.
 type message struct {
+	Confinement *Confinement `json:"confinement,omitempty"`
+
 	Model  string      `json:"model,omitempty"` // with Case: begun now
 	Case   string      `json:"case,omitempty"`
 	Done   int         `json:"done,omitempty"` // cases finished so far
+	Row    *CaseResult `json:"row,omitempty"`  // the case that was finished last
 	Report *Report     `json:"report,omitempty"`
 	Probe  *EngineInfo `json:"probe,omitempty"`
 	Error  *failure    `json:"error,omitempty"`

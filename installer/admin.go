@@ -1,6 +1,7 @@
 package installer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -68,9 +69,58 @@ func (w *work) policySet(envelope []byte) error {
 	if err := next.Follows(old); err != nil {
 		return err
 	}
-	return w.writeFile(change{log: audit.Demo, event: "policy_set", path: slot.PolicyFile, then: audit.StatusDone,
-		artefacts: map[string]string{"policy": slot.Sum(envelope).String()},
-		info:      map[string]string{slot.InfoPolicy: strconv.Itoa(next.Number)}}, envelope, 0o644)
+	// The copy that is kept for ever comes first: sign-offs name the policy that they were made under.
+	if err := fsx.MkdirAll(w.dir.Root(), slot.PoliciesDir, 0o755); err != nil {
+		return err
+	}
+	info := policyChange(old, next)
+	art := map[string]string{"policy": slot.Sum(envelope).String()}
+	if err := w.writeFile(change{log: audit.Demo, event: "policy_kept", path: slot.PolicyPath(next.Number), then: audit.StatusDone,
+		artefacts: art, info: map[string]string{slot.InfoPolicy: strconv.Itoa(next.Number)}}, envelope, 0o444); err != nil {
+		return err
+	}
+	return w.writeFile(change{log: audit.Demo, event: "policy_set", path: slot.PolicyFile, then: audit.StatusDone, artefacts: art, info: info}, envelope, 0o644)
+}
+
+// policyChange says for the log what a policy changes, and of whom.
+func policyChange(old, next *compliance.Policy) map[string]string {
+	var added, retired, renamed []string
+	for i := range next.People {
+		x := &next.People[i]
+		switch was := old.Person(x.ID); {
+		case was == nil:
+			k, err := bundle.ParsePublicKey([]byte(x.PublicKey))
+			if err == nil {
+				added = append(added, x.ID+" ("+strings.Join(x.Roles, ", ")+"; "+k.ID()+")")
+			}
+		case was.Retired == 0 && x.Retired != 0:
+			retired = append(retired, x.ID)
+		case was.Name != x.Name || !slices.Equal(was.Roles, x.Roles):
+			renamed = append(renamed, x.ID)
+		}
+	}
+	info := map[string]string{slot.InfoPolicy: strconv.Itoa(next.Number)}
+	for name, who := range map[string][]string{"people_added": added, "people_retired": retired, "people_changed": renamed} {
+		if len(who) > 0 {
+			info[name] = strings.Join(who, "; ")
+		}
+	}
+	was, err := bundle.CanonicalJSON(rulesOf(old))
+	is, err2 := bundle.CanonicalJSON(rulesOf(next))
+	if err == nil && err2 == nil && !bytes.Equal(was, is) {
+		info["rules"] = string(is)
+	}
+	return info
+}
+
+// rulesOf is a policy without its people and number.
+func rulesOf(p *compliance.Policy) compliance.Policy {
+	if p == nil {
+		return compliance.Policy{}
+	}
+	r := *p
+	r.Number, r.People = 0, nil
+	return r
 }
 
 // Policy is the site's policy, proven; nil without an error when there is none.
@@ -190,16 +240,20 @@ func (in *Installer) LogVerify(ctx context.Context) ([]LogState, error) {
 // maxNote limits a person's note in a log, bytes.
 const maxNote = 4000
 
-// LogAppend writes a person's note into the log of a stage.
-func (in *Installer) LogAppend(ctx context.Context, stage slot.Stage, actor, text string) error {
+// LogAppend writes a person's note into the log of a stage, with the digests of the files it is about, by name.
+func (in *Installer) LogAppend(ctx context.Context, stage slot.Stage, actor, text string, artefacts map[string]bundle.Digest) error {
 	if text == "" || len(text) > maxNote {
 		return fault.New(fault.Usage, "a note of %d bytes, want 1 to %d", len(text), maxNote)
 	}
 	if _, err := slot.ParseStage(string(stage)); err != nil {
 		return err
 	}
+	digests := map[string]string{}
+	for name, d := range artefacts {
+		digests[name] = d.String()
+	}
 	_, err := write(ctx, in, demands{what: "note", actor: actor, stage: stage}, func(w *work) (struct{}, error) {
-		return struct{}{}, w.note(audit.Log(stage.Log()), "note", "noted", nil, nil, map[string]any{"text": text})
+		return struct{}{}, w.note(audit.Log(stage.Log()), "note", "noted", digests, nil, map[string]any{"text": text})
 	})
 	return err
 }

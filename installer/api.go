@@ -50,11 +50,23 @@ type SignOffOptions struct {
 type SignOffResult struct {
 	Complete     bool
 	MissingRoles []string
-	Approved     *Approved // when complete
-	Refused      bool
-	Record       string // absolute path of the record of the stage (JSON)
-	Envelope     string // absolute path of what the person signed
-	Report       string // absolute path of the same to read (plain text)
+	// NeedsApproved: nobody has signed with the meaning "approved". NeedsIndependent: only the one who installed has.
+	NeedsApproved, NeedsIndependent bool
+	Approved                        *Approved // when complete
+	Refused                         bool
+	Record                          string            // absolute path of the record of the stage (JSON)
+	Envelope                        string            // absolute path of what the person signed
+	Form                            string            // absolute path of what they saw and answered
+	Report                          string            // absolute path of the same to read (plain text)
+	Voided                          []VoidedSignature // earlier signatures that do not count any more: those people sign anew
+}
+
+// VoidedSignature is a signature after which something changed.
+type VoidedSignature struct {
+	Stage   slot.Stage `json:"stage"`
+	Person  string     `json:"person"`
+	Path    string     `json:"path,omitempty"` // of what they signed
+	Changed []string   `json:"changed"`        // compliance.ChangeText says it in words
 }
 
 // RollbackOptions are a person's decision to return to the version that was live before.
@@ -121,6 +133,10 @@ type Waiting struct {
 	Version string     `json:"version"`
 	Roles   []string   `json:"roles"`
 	People  []string   `json:"people"` // ids of those who could sign
+	// NeedsApproved: a signature with the meaning "approved" is missing; NeedsIndependent: one by somebody other than who installed.
+	NeedsApproved    bool              `json:"needs_approved,omitempty"`
+	NeedsIndependent bool              `json:"needs_independent,omitempty"`
+	Void             []VoidedSignature `json:"void,omitempty"` // signatures after which something changed
 }
 
 // LastCheck is the last answer of the gate that the log holds.

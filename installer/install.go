@@ -236,16 +236,12 @@ func (w *work) install(ctx context.Context, path string, o InstallOptions) (*Tes
 	for {
 		t, report, err := w.attempt(ctx, f, attempts)
 		if err == nil {
-			return t, append(attempts, Attempt{Variant: f.Variant(), Engine: t.record.Engine.Kind, Passed: true}), nil
+			return t, append(attempts, passedAttempt(f.Variant(), report)), nil
 		}
 		if !smokeRefusal(err) {
 			return nil, attempts, err
 		}
-		failed := Attempt{Variant: f.Variant(), Code: fault.CodeOf(err), Reason: err.Error()}
-		if report != nil {
-			failed.Engine = report.Engine
-		}
-		attempts = append(attempts, failed)
+		attempts = append(attempts, failedAttempt(f.Variant(), report, err))
 		next := f.Next()
 		if next == nil {
 			if len(attempts) > 1 {

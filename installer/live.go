@@ -41,7 +41,11 @@ func (w *work) goLive(ctx context.Context, a *Approved) (*slot.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	fresh, err := g.approveTested(policy, slot.Live, t)
+	fresh, err := g.approveTested(ctx, policy, slot.Live, t)
+	if err != nil {
+		return nil, err
+	}
+	ref, err := policyRef(policy)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +62,7 @@ func (w *work) goLive(ctx context.Context, a *Approved) (*slot.Record, error) {
 		return nil, err
 	}
 	r.Stage, r.Enabled, r.Attempts, r.Reason = slot.Live, true, nil, ""
-	r.SignOffs, r.At, r.Operator = fresh.signOffs, w.in.now(), w.actor
+	r.SignOffs, r.At, r.Operator, r.Policy = fresh.signOffs, w.in.now(), w.actor, ref
 	r.Previous = nil
 	if r.Rollback != nil && !old.Same(&r) {
 		r.Rollback = nil
@@ -267,7 +271,7 @@ func (w *work) rollback(ctx context.Context, o RollbackOptions) (*slot.Record, e
 		return nil, err
 	}
 	w.about(t.auth)
-	fresh, err := g.approveTested(policy, slot.Live, t)
+	fresh, err := g.approveTested(ctx, policy, slot.Live, t)
 	if err != nil {
 		return nil, err
 	}
@@ -292,6 +296,9 @@ func (w *work) rollback(ctx context.Context, o RollbackOptions) (*slot.Record, e
 	from.Previous = nil
 	back.Enabled, back.Previous, back.Reason, back.At, back.Operator = true, &from, o.Reason, w.in.now(), w.actor
 	back.SignOffs = fresh.signOffs
+	if back.Policy, err = policyRef(policy); err != nil {
+		return nil, err
+	}
 	back.Rollback = &slot.SignOff{Stage: slot.Live, Path: name, SHA384: slot.Sum(statement), Person: person.ID}
 	if err := w.switchOn(&back); err != nil {
 		return nil, err

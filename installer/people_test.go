@@ -489,3 +489,173 @@ func TestEvidenceOfLive(t *testing.T) {
 		t.Errorf("damaged way back: %+v", f)
 	}
 }
+
+// Any change after a signature voids it: visibly before anybody acts, refused when it is to count, and set aside by a file
+// beside it when people sign anew.
+func TestChangeAfterASignatureVoidsIt(t *testing.T) {
+	t.Parallel()
+	s := testroot.Prepared(t, "half signed", func(s *testroot.Site) {
+		s.Install(s.Bundle(testroot.BundleOptions{}))
+		s.SignOff(slot.Paper, "anna")
+		s.SignOff(slot.Live, "anna", "jan")
+	})
+	if _, err := s.In.Reapprove(t.Context(), slot.Live); err != nil {
+		t.Fatal(err)
+	}
+	next := *s.Policy
+	next.Number = 2
+	next.Checklist = []compliance.Item{{ID: "limits", Stage: compliance.Live, Role: compliance.RoleOperator, Text: map[compliance.Lang]compliance.ItemText{
+		compliance.English: {Step: "The desk's limits are known"}, compliance.Polish: {Step: "Limity są znane"}}}}
+	s.PutPolicy(&next)
+	_, err := s.In.Reapprove(t.Context(), slot.Live)
+	wantCode(t, err, fault.SignoffVoid)
+	if d := fault.DetailOf(err); d["person"] != "anna" || !slices.Equal(d["changed"].([]string), []string{"item:site/limits:added"}) {
+		t.Errorf("detail %v", d)
+	}
+	st, err := s.In.Status()
+	if err != nil || len(st.Waiting) != 1 || len(st.Waiting[0].Void) != 2 || st.Waiting[0].Void[0].Person != "anna" || st.Next[0] != "signoff" {
+		t.Fatalf("status %+v, %v", st, err)
+	}
+	tested, err := s.In.Reopen(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := s.In.Approvals(tested, slot.Live)
+	void, err2 := s.In.VoidSignatures(tested, slot.Live)
+	if err != nil || err2 != nil || a.Complete || len(a.Signed) != 0 || len(void) != 2 {
+		t.Errorf("approvals %+v, void %+v, %v, %v", a, void, err, err2)
+	}
+	// Jan signs anew: both old signatures are set aside, and Anna is asked again.
+	r := s.SignOff(slot.Live, "jan")
+	if r.Complete || len(r.Voided) != 2 || !slices.Equal(r.MissingRoles, []string{compliance.RoleOperator}) {
+		t.Errorf("result %+v", r)
+	}
+	raw, err := os.ReadFile(strings.TrimSuffix(r.Voided[0].Path, slot.EnvelopeSuffix) + slot.VoidSuffix)
+	if err != nil || !strings.Contains(string(raw), "item:site/limits:added") {
+		t.Errorf("%s, %v", raw, err)
+	}
+	if r := s.SignOff(slot.Live, "anna"); !r.Complete || len(r.Voided) != 0 {
+		t.Errorf("result %+v", r)
+	}
+	live := s.Enable()
+	if live.Policy == nil || live.Policy.Number != 2 || len(live.SignOffs) != 3 {
+		t.Errorf("live record %+v", live)
+	}
+	// What is live stays live when the site asks something new of the next version, also after it was off for a while.
+	later := next
+	later.Number = 3
+	later.Checklist = append(slices.Clone(next.Checklist), compliance.Item{ID: "more", Stage: compliance.Paper, Role: compliance.RoleOperator,
+		Text: map[compliance.Lang]compliance.ItemText{compliance.English: {Step: "More"}}})
+	s.PutPolicy(&later)
+	if err := s.In.Disable(t.Context(), "anna", "test"); err != nil {
+		t.Fatal(err)
+	}
+	s.Enable()
+	if _, err := s.In.LogVerify(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A smoke test that was repeated is other evidence than the one that was signed for.
+func TestSmokeRepeatedAfterASignature(t *testing.T) {
+	t.Parallel()
+	s := testroot.New(t)
+	p := *s.Policy
+	p.Number = 2
+	p.Stages = map[compliance.Stage]compliance.StagePolicy{compliance.Paper: {Roles: []string{compliance.RoleOperator, compliance.RoleOperator}}, compliance.Live: p.Stages[compliance.Live]}
+	s.PutPolicy(&p)
+	s.Install(s.Bundle(testroot.BundleOptions{}))
+	s.SignOff(slot.Paper, "anna")
+	if _, err := s.In.SmokeAgain(t.Context(), "", ""); err != nil {
+		t.Fatal(err)
+	}
+	tested, err := s.In.Reopen(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	void, err := s.In.VoidSignatures(tested, slot.Paper)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(void) == 0 {
+		t.Skip("the second run measured exactly the same")
+	}
+	if r := s.SignOff(slot.Paper, "ewa"); r.Complete || len(r.Voided) != 1 {
+		t.Errorf("result %+v", r)
+	}
+	// Once the stage is reached, its record keeps the proof that was signed for.
+	s.SignOff(slot.Paper, "anna")
+	if _, err := s.In.SmokeAgain(t.Context(), "", ""); err != nil {
+		t.Fatal(err)
+	}
+	s.SignOff(slot.Live, "anna", "jan")
+	s.Enable()
+}
+
+// Every policy is kept: what a retired person signed is judged by the one they signed under.
+func TestPoliciesAreKept(t *testing.T) {
+	t.Parallel()
+	s := testroot.Live(t)
+	next := *s.Policy
+	next.Number, next.People = 2, slices.Clone(next.People)
+	next.People[1].Retired = 2 // jan
+	s.PutPolicy(&next)
+	if _, err := s.In.Reapprove(t.Context(), slot.Live); err != nil {
+		t.Fatalf("earlier sign-offs: %v", err)
+	}
+	kept := s.Path(slot.PolicyPath(1))
+	raw, err := os.ReadFile(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(kept, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(kept, append(raw, ' '), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.In.Reapprove(t.Context(), slot.Live)
+	wantCode(t, err, fault.RecordEdited)
+	if err := os.Remove(kept); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.In.Reapprove(t.Context(), slot.Live)
+	wantCode(t, err, fault.RecordEdited)
+	if err := os.WriteFile(kept, raw, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.In.Reapprove(t.Context(), slot.Live); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Threat 26: the one who installed does not approve alone where two people are asked for.
+func TestThreat26InstallerApprovesAlone(t *testing.T) {
+	t.Parallel()
+	s := testroot.New(t)
+	if _, _, err := s.In.Install(t.Context(), s.Bundle(testroot.BundleOptions{}), installer.InstallOptions{Operator: "anna"}); err != nil {
+		t.Fatal(err)
+	}
+	s.SignOff(slot.Paper, "anna")
+	s.SignOff(slot.Live, "anna")
+	ctx := t.Context()
+	tested, err := s.In.Reopen(ctx, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := s.In.Checklist(ctx, tested, slot.Live)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.In.SignOff(ctx, tested, installer.SignOffOptions{Stage: slot.Live, Operator: "jan", Key: s.Keys["jan"], Meaning: compliance.Reviewed,
+		Answers: testroot.Answers(list, compliance.RoleCompliance)})
+	if err != nil || r.Complete || !r.NeedsIndependent || len(r.MissingRoles) != 0 {
+		t.Fatalf("result %+v, %v", r, err)
+	}
+	_, err = s.In.Reapprove(ctx, slot.Live)
+	wantCode(t, err, fault.NotSignedOff)
+	if r := s.SignOff(slot.Live, "ewa"); !r.Complete {
+		t.Errorf("result %+v", r)
+	}
+	s.Enable()
+}

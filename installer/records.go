@@ -1,16 +1,33 @@
 package installer
 
 import (
+	"maps"
+
+	"sluice/bundle"
 	"sluice/compliance"
 	"sluice/installer/slot"
 )
 
-// Approvals says who has signed for a stage of a tested version, and whose signatures are missing. It writes nothing.
+// Approvals says who has signed for a stage of a tested version, and whose signatures are missing; those after which
+// something changed do not count (VoidSignatures names them). It writes nothing.
 // Error: E-SIGNOFF-REFUSED when somebody refused, and those of compliance.CheckApprovals.
 func (in *Installer) Approvals(t *Tested, stage slot.Stage) (*compliance.Approval, error) {
+	a, _, err := in.approvals(t, stage)
+	return a, err
+}
+
+// VoidSignatures are those of a stage that do not count any more, each with what changed after it. The next signature sets
+// them aside for good. It writes nothing.
+func (in *Installer) VoidSignatures(t *Tested, stage slot.Stage) ([]VoidedSignature, error) {
+	_, void, err := in.approvals(t, stage)
+	return void, err
+}
+
+func (in *Installer) approvals(t *Tested, stage slot.Stage) (*compliance.Approval, []VoidedSignature, error) {
 	if !t.valid() || !t.token.of(in) {
-		return nil, noToken("approvals", "smoke")
+		return nil, nil, noToken("approvals", "smoke")
 	}
+	var void []VoidedSignature
 	out, _, err := readQuietly(in, func(g ground) (*compliance.Approval, error) {
 		policy, err := g.policy()
 		if err != nil {
@@ -20,9 +37,40 @@ func (in *Installer) Approvals(t *Tested, stage slot.Stage) (*compliance.Approva
 		if err != nil {
 			return nil, err
 		}
-		return a.Approval, nil
+		if void, err = g.void(stage, t.record, t.auth.ManifestBytes(), policy, a); err != nil || len(void) == 0 {
+			return a.Approval, err
+		}
+		return &compliance.Approval{MissingRoles: policy.Stages[compliance.Stage(stage)].Roles, NeedsApproved: true, Signed: []compliance.Signed{}}, nil
 	})
-	return out, err
+	return out, void, err
+}
+
+// void are the signatures of a version that is not at the stage yet after which something changed, as far as that can be
+// said without reading the models: whoever signs or enables looks at everything.
+func (g ground) void(stage slot.Stage, r *slot.Record, manifest []byte, policy *compliance.Policy, a *slot.Approvals) ([]VoidedSignature, error) {
+	if standing, err := g.standing(stage, &Tested{record: r}); err != nil || standing {
+		return nil, err
+	}
+	m, err := bundle.ParseManifest(manifest)
+	if err != nil {
+		return nil, err
+	}
+	now, err := compliance.BuildChecklist(compliance.ChecklistOptions{Stage: compliance.Stage(stage), Manifest: m, ManifestSHA384: r.ManifestSHA384, Policy: policy})
+	if err != nil {
+		return nil, err
+	}
+	var out []VoidedSignature
+	for i, one := range a.Signed {
+		found := maps.Clone(one.Form.Evidence)
+		maps.Copy(found, now.Evidence)
+		maps.Copy(found, r.ProofFacts())
+		asked := *now
+		asked.Evidence = found
+		if changed := one.Form.Changes(&asked); len(changed) > 0 {
+			out = append(out, VoidedSignature{Stage: stage, Person: one.Person, Path: g.dir.Abs(a.SignOffs[i].Path), Changed: compliance.ChangeCodes(changed)})
+		}
+	}
+	return out, nil
 }
 
 // Records are the records of the stages as the log knows them, for whoever shows them. It verifies no artifact and writes

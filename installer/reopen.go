@@ -2,6 +2,7 @@ package installer
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -240,18 +241,21 @@ func (g ground) approve(ctx context.Context, policy *compliance.Policy, stage sl
 	if err != nil {
 		return nil, err
 	}
-	return g.approveTested(policy, stage, t)
+	return g.approveTested(ctx, policy, stage, t)
 }
 
-func (g ground) approveTested(policy *compliance.Policy, stage slot.Stage, t *Tested) (*Approved, error) {
+func (g ground) approveTested(ctx context.Context, policy *compliance.Policy, stage slot.Stage, t *Tested) (*Approved, error) {
 	a := &Approved{token: token{g.in}, tested: t, stage: stage, stopSeen: g.dir.Stopped()}
 	for _, s := range []slot.Stage{slot.Paper, slot.Live} {
 		got, err := g.dir.Approvals(g.ledger, policy, s, t.record, t.auth.ManifestBytes())
 		if err != nil {
 			return nil, err
 		}
+		if err := g.fresh(ctx, policy, s, t, got); err != nil {
+			return nil, err
+		}
 		if !got.Complete {
-			return nil, notComplete(t.record.Version, s, got.MissingRoles)
+			return nil, notComplete(t.record.Version, s, got.Approval)
 		}
 		a.signOffs = append(a.signOffs, got.SignOffs...)
 		if s == stage {
@@ -266,9 +270,57 @@ func (g ground) approveTested(policy *compliance.Policy, stage slot.Stage, t *Te
 	return a, nil
 }
 
-func notComplete(version string, stage slot.Stage, missing []string) error {
-	return fault.New(fault.NotSignedOff, "version %q is not signed off for stage %q: missing %q", version, stage, missing).
-		With("version", version).With("stage", string(stage)).With("missing_roles", missing)
+// standing says whether the version of a token is or was at a stage already: then its signatures count as they were
+// judged when it came there, and only what they stand on must still be as it was (slot.Dir.CheckLadder).
+func (g ground) standing(stage slot.Stage, t *Tested) (bool, error) {
+	r, _, err := g.record(stage)
+	return r.Same(t.record) || stage == slot.Live && r != nil && r.Previous.Same(t.record), err
+}
+
+// fresh refuses (E-SIGNOFF-VOID) signatures after which something changed, for a version that is not at the stage yet.
+func (g ground) fresh(ctx context.Context, policy *compliance.Policy, stage slot.Stage, t *Tested, got *slot.Approvals) error {
+	stale, err := g.stale(ctx, policy, stage, t, got)
+	if err != nil || len(stale) == 0 {
+		return err
+	}
+	return slot.Voided(got.Signed[stale[0].at], stage, stale[0].changed)
+}
+
+// staleSignature is one after which something changed.
+type staleSignature struct {
+	at      int // in Approvals
+	changed []compliance.Change
+}
+
+// stale are the signatures of a stage after which something changed.
+func (g ground) stale(ctx context.Context, policy *compliance.Policy, stage slot.Stage, t *Tested, got *slot.Approvals) ([]staleSignature, error) {
+	standing, err := g.standing(stage, t)
+	if err != nil || standing || len(got.Signed) == 0 {
+		return nil, err
+	}
+	now, err := g.checklist(ctx, t, stage, policy, nil)
+	if err != nil {
+		return nil, err
+	}
+	var out []staleSignature
+	for i, s := range got.Signed {
+		if changed := s.Form.Changes(now); len(changed) > 0 {
+			out = append(out, staleSignature{i, changed})
+		}
+	}
+	return out, nil
+}
+
+func notComplete(version string, stage slot.Stage, a *compliance.Approval) error {
+	e := fault.New(fault.NotSignedOff, "version %q is not signed off for stage %q: missing %q", version, stage, a.MissingRoles).
+		With("version", version).With("stage", string(stage)).With("missing_roles", a.MissingRoles)
+	if a.NeedsApproved {
+		e = e.With("needs_approved", true)
+	}
+	if a.NeedsIndependent {
+		e = e.With("needs_independent", true)
+	}
+	return e
 }
 
 // reinstalled remakes a candidate from an installed folder, to repeat its golden cases.
@@ -346,6 +398,15 @@ const infoTrustRoot = "trust_root"
 // evidence is what the program found out itself, for a checklist.
 func (g ground) evidence(ctx context.Context, t *Tested, stage slot.Stage, heads map[string]slot.Head) (compliance.Evidence, error) {
 	m, r := t.auth.Manifest(), t.record
+	if stage == slot.Live { // what went through paper is what goes live: the proof is the one that paper stood on
+		paper, _, err := g.record(slot.Paper)
+		if err != nil {
+			return nil, err
+		}
+		if paper.Same(r) {
+			r = paper
+		}
+	}
 	files, err := m.VariantPaths(r.Variant)
 	if err != nil {
 		return nil, err
@@ -358,28 +419,44 @@ func (g ground) evidence(ctx context.Context, t *Tested, stage slot.Stage, heads
 	for i, s := range t.auth.Signers() {
 		integrity["signer_"+strconv.Itoa(i+1)] = s.Fingerprint
 	}
-	worstAbs, worstRel := 0.0, 0.0
-	for _, c := range r.Proof.Cases {
-		worstAbs, worstRel = max(worstAbs, c.WorstAbs), max(worstRel, c.WorstRel)
+	sources, err := g.sources(r.Folder+"/"+slot.ManifestFile, r.Folder+"/"+slot.SigFile,
+		slot.KeysDir+"/"+string(verify.Oem)+"/"+strconv.Itoa(t.auth.RootVersion())+".root.json")
+	if err != nil {
+		return nil, err
 	}
-	number := func(f float64) string { return strconv.FormatFloat(f, 'g', 4, 64) }
-	p := r.Proof
-	found := compliance.Evidence{
-		compliance.EvidenceManifest: {Passed: true, Values: integrity},
-		compliance.EvidenceGolden: {Passed: len(p.Cases) > 0, Values: map[string]string{"cases": strconv.Itoa(len(p.Cases)),
-			"worst_abs": number(worstAbs), "worst_rel": number(worstRel), "engine": r.Engine.Kind, "engine_version": r.Engine.Version,
-			"provider": r.Engine.Provider}},
-		compliance.EvidenceLimits: {Passed: p.MedianMS <= p.LimitMS && (p.LimitMiB == 0 || p.PeakMiB <= p.LimitMiB), Values: map[string]string{
-			"median_ms": number(p.MedianMS), "p95_ms": number(p.P95MS), "limit_ms": number(p.LimitMS),
-			"peak_mib": strconv.FormatInt(p.PeakMiB, 10), "limit_mib": strconv.FormatInt(p.LimitMiB, 10)}},
+	found := r.ProofFacts()
+	found[compliance.EvidenceManifest] = compliance.Fact{Passed: true, Values: integrity, Sources: sources}
+	if len(m.Quality) > 0 {
+		f := compliance.QualityFact(m.Quality)
+		for _, q := range m.Quality {
+			if a := m.Artifact(q.Report); a != nil && slices.Contains(files, a.Path) {
+				f.Sources = append(f.Sources, compliance.Source{Path: r.Folder + "/" + a.Path, SHA384: a.SHA384, Size: a.Size})
+			}
+		}
+		found[compliance.EvidenceQuality] = f
 	}
 	if fact := logFact(stage, heads); fact != nil {
 		found[compliance.EvidenceLog] = *fact
 	}
-	if fact := g.wayBack(ctx, r); fact != nil {
-		found[compliance.EvidenceRollback] = *fact
+	if stage == slot.Live {
+		if fact := g.wayBack(ctx, r); fact != nil {
+			found[compliance.EvidenceRollback] = *fact
+		}
 	}
 	return found, nil
+}
+
+// sources are files below the root that evidence opens.
+func (g ground) sources(names ...string) ([]compliance.Source, error) {
+	var out []compliance.Source
+	for _, name := range names {
+		raw, err := g.dir.Read(name, slot.MaxManifest)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, compliance.Source{Path: name, SHA384: slot.Sum(raw), Size: int64(len(raw))})
+	}
+	return out, nil
 }
 
 // logFact tells of the verified logs; nil, not available, while the stage below has none.
@@ -413,6 +490,7 @@ func (g ground) wayBack(ctx context.Context, r *slot.Record) *compliance.Fact {
 		return nil
 	}
 	f := &compliance.Fact{Values: map[string]string{"version": way.Version, "variant": way.Variant, "manifest_sha384": way.ManifestSHA384.String()}}
+	f.Sources, _ = g.sources(way.Folder + "/" + slot.ManifestFile) // what is wrong with it, the verification says
 	store, err := g.dir.Roots()
 	if err == nil {
 		_, err = g.dir.Verify(ctx, store, way, nil)

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"sluice/audit"
-	"sluice/bundle"
 	"sluice/compliance"
 	"sluice/installer/slot"
 	"sluice/internal/fault"
@@ -27,6 +26,7 @@ const (
 	statusSigned       = "signed"
 	statusSignedRefuse = "signed_refusal"
 	statusLiveOff      = "live_disabled"
+	statusVoid         = "voided"
 )
 
 // Checklist is what people are asked for a stage of a tested version, with the evidence found now.
@@ -110,62 +110,146 @@ func (w *work) signOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignO
 	if err := w.mayApprove(policy, t, o.Stage, person); err != nil {
 		return nil, err
 	}
-	if o.Stage == slot.Live {
-		if err := w.onPaper(ctx, policy, t); err != nil {
-			return nil, err
-		}
+	if err := w.below(ctx, policy, t, o.Stage); err != nil {
+		return nil, err
 	}
-	before, err := w.dir.Approvals(w.ledger, policy, o.Stage, t.record, t.auth.ManifestBytes())
+	before, void, err := w.setAside(ctx, policy, t, o.Stage)
 	if err != nil {
 		return nil, err
 	}
+	if err := maySign(person, t, o.Stage, o.Refuse, before); err != nil {
+		return nil, err
+	}
+	d, form, envelope, err := w.decide(ctx, t, o, policy, person, before)
+	if err != nil {
+		return nil, err
+	}
+	out, err := w.take(ctx, t, policy, before, signature{stage: o.Stage, decision: d, form: form, envelope: envelope, lang: o.Lang})
+	if out != nil {
+		out.Voided = void
+	}
+	return out, err
+}
+
+// signature is one person's decision, signed.
+type signature struct {
+	stage          slot.Stage
+	decision       *compliance.Decision
+	form, envelope []byte
+	lang           string // of the readable record
+}
+
+// below makes sure that the rung below is complete.
+func (w *work) below(ctx context.Context, policy *compliance.Policy, t *Tested, stage slot.Stage) error {
+	if stage != slot.Live {
+		return nil
+	}
+	return w.onPaper(ctx, policy, t)
+}
+
+func maySign(person *compliance.Person, t *Tested, stage slot.Stage, refuse bool, before *slot.Approvals) error {
 	if slices.ContainsFunc(before.SignOffs, func(s slot.SignOff) bool { return s.Person == person.ID }) {
-		return nil, fault.New(fault.PolicyRefuses, "%q has signed for stage %q already", person.ID, o.Stage).With("person", person.ID)
+		return fault.New(fault.PolicyRefuses, "%q has signed for stage %q already", person.ID, stage).With("person", person.ID)
 	}
-	if o.Refuse && before.Complete {
-		return nil, fault.New(fault.PolicyRefuses, "stage %q of version %q is signed off already; switch live off or roll back instead", o.Stage, t.record.Version).
-			With("stage", string(o.Stage)).With("version", t.record.Version)
+	if refuse && before.Complete {
+		return fault.New(fault.PolicyRefuses, "stage %q of version %q is signed off already; switch live off or roll back instead", stage, t.record.Version).
+			With("stage", string(stage)).With("version", t.record.Version)
 	}
-	d, envelope, list, err := w.decide(ctx, t, o, policy, person, before)
+	return nil
+}
+
+// setAside gives the signatures that count. When something changed after one of them, all of the stage are voided, each by a
+// file beside it that says what changed, and people sign anew: the later ones stood on the earlier.
+func (w *work) setAside(ctx context.Context, policy *compliance.Policy, t *Tested, stage slot.Stage) (*slot.Approvals, []VoidedSignature, error) {
+	g := w.ground()
+	before, err := w.dir.Approvals(w.ledger, policy, stage, t.record, t.auth.ManifestBytes())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if !o.Refuse { // what would not count is not kept
-		if _, err := compliance.CheckApprovals(policy, append(slices.Clone(before.Envelopes), envelope), w.ground().want(t, o.Stage)); err != nil {
+	stale, err := g.stale(ctx, policy, stage, t, before)
+	if err != nil || len(stale) == 0 {
+		return before, nil, err
+	}
+	why := map[int][]string{}
+	for _, s := range stale {
+		why[s.at] = compliance.ChangeCodes(s.changed)
+	}
+	var out []VoidedSignature
+	for i, one := range before.SignOffs {
+		changed := why[i]
+		if changed == nil { // it stands on one that is void
+			changed = []string{compliance.Change{Kind: compliance.ChangedSignatures, How: "changed"}.String()}
+		}
+		if err := w.void(t, one, changed); err != nil {
+			return nil, nil, err
+		}
+		out = append(out, VoidedSignature{Stage: stage, Person: one.Person, Path: w.dir.Abs(one.Path), Changed: changed})
+	}
+	before, err = w.dir.Approvals(w.ledger, policy, stage, t.record, t.auth.ManifestBytes())
+	return before, out, err
+}
+
+func (w *work) void(t *Tested, s slot.SignOff, changed []string) error {
+	raw, err := (&slot.Void{Schema: slot.VoidSchema, Stage: s.Stage, Person: s.Person, Envelope: s.SHA384, Changed: changed, At: w.in.now()}).Encode()
+	if err != nil {
+		return err
+	}
+	return w.writeFile(change{log: audit.Log(s.Stage.Log()), event: slot.EventVoid, path: slot.VoidOf(s.Path), then: statusVoid,
+		artefacts: map[string]string{"signoff": s.SHA384.String(), "manifest.json": t.record.ManifestSHA384.String()},
+		info: map[string]string{slot.InfoStage: string(s.Stage), slot.InfoPerson: s.Person, slot.InfoVersion: t.record.Version,
+			"changed": strings.Join(changed, ", ")}}, raw, 0o444)
+}
+
+// take keeps a signature that counts, with its form and the readable record, and says where the stage stands now.
+func (w *work) take(ctx context.Context, t *Tested, policy *compliance.Policy, before *slot.Approvals, s signature) (*SignOffResult, error) {
+	envelopes := append(slices.Clone(before.Envelopes), s.envelope)
+	want := before.Want
+	want.Forms[s.decision.Form] = s.form
+	if !s.decision.Refused { // what would not count is not kept
+		if _, err := compliance.CheckApprovals(policy, envelopes, want); err != nil {
 			return nil, err
 		}
 	}
-	name := w.freeReport(compliance.ReportName(compliance.Stage(o.Stage), t.record.Version, w.in.c.Clock()))
-	if err := w.keep(t, o, d, policy, name, envelope); err != nil {
+	list, err := compliance.ParseForm(s.form)
+	if err != nil {
 		return nil, err
 	}
-	out := &SignOffResult{Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name + textSuffix), Envelope: w.dir.Abs(name + envelopeSuffix)}
-	if err := w.report(t, o, policy, list, name, append(slices.Clone(before.Envelopes), envelope)); err != nil {
+	rec, err := compliance.NewRecord(list.Checklist(), policy, envelopes, want)
+	if err != nil {
 		return nil, err
 	}
-	return out, w.complete(policy, t, o, out)
+	name := w.freeReport(compliance.ReportName(compliance.Stage(s.stage), t.record.Version, w.in.c.Clock()))
+	if err := w.keep(t, s, policy, name); err != nil {
+		return nil, err
+	}
+	out := &SignOffResult{Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name + textSuffix), Envelope: w.dir.Abs(name + envelopeSuffix),
+		Form: w.dir.Abs(name + slot.FormSuffix)}
+	if err := w.report(s, name, rec); err != nil {
+		return nil, err
+	}
+	return out, w.complete(ctx, policy, t, s, out)
 }
 
 // complete says where the stage stands now and writes the paper record when it is complete.
-func (w *work) complete(policy *compliance.Policy, t *Tested, o SignOffOptions, out *SignOffResult) error {
-	if o.Refuse {
+func (w *work) complete(ctx context.Context, policy *compliance.Policy, t *Tested, s signature, out *SignOffResult) error {
+	if s.decision.Refused {
 		out.Refused = true
 		return nil
 	}
-	now, err := w.dir.Approvals(w.ledger, policy, o.Stage, t.record, t.auth.ManifestBytes())
+	now, err := w.dir.Approvals(w.ledger, policy, s.stage, t.record, t.auth.ManifestBytes())
 	if err != nil {
 		return err
 	}
-	out.Complete, out.MissingRoles = now.Complete, now.MissingRoles
+	out.Complete, out.MissingRoles, out.NeedsApproved, out.NeedsIndependent = now.Complete, now.MissingRoles, now.NeedsApproved, now.NeedsIndependent
 	if !now.Complete {
 		return nil
 	}
-	a, err := w.ground().approveTested(policy, o.Stage, t)
+	a, err := w.ground().approveTested(ctx, policy, s.stage, t)
 	if err != nil {
 		return err
 	}
-	if o.Stage == slot.Paper {
-		if err := w.promote(a); err != nil {
+	if s.stage == slot.Paper {
+		if err := w.promote(policy, a); err != nil {
 			return err
 		}
 	}
@@ -176,7 +260,7 @@ func (w *work) complete(policy *compliance.Policy, t *Tested, o SignOffOptions, 
 // onPaper makes sure that the rung below is complete for exactly this version. A power cut between the last signature
 // and the paper record is made good here.
 func (w *work) onPaper(ctx context.Context, policy *compliance.Policy, t *Tested) error {
-	a, err := w.ground().approveTested(policy, slot.Paper, t)
+	a, err := w.ground().approveTested(ctx, policy, slot.Paper, t)
 	if fault.CodeOf(err) == fault.NotSignedOff {
 		return fault.New(fault.StageOrder, "stage live comes after paper: %w", err)
 	}
@@ -190,15 +274,29 @@ func (w *work) onPaper(ctx context.Context, policy *compliance.Policy, t *Tested
 	if paper.Same(t.record) {
 		return nil
 	}
-	return w.promote(a)
+	return w.promote(policy, a)
+}
+
+// policyRef names the policy by which sign-offs were judged.
+func policyRef(p *compliance.Policy) (*slot.PolicyRef, error) {
+	digest, err := p.SHA384()
+	if err != nil {
+		return nil, err
+	}
+	return &slot.PolicyRef{Number: p.Number, SHA384: digest}, nil
 }
 
 // promote writes the paper record.
-func (w *work) promote(a *Approved) error {
+func (w *work) promote(policy *compliance.Policy, a *Approved) error {
+	ref, err := policyRef(policy)
+	if err != nil {
+		return err
+	}
 	r := *a.tested.record
+	r.Policy = ref
 	r.Stage, r.Enabled, r.Attempts = slot.Paper, true, nil
 	r.SignOffs, r.At, r.Operator = a.signOffs, w.in.now(), w.actor
-	_, err := w.putRecord(&r, audit.StatusPaperReady)
+	_, err = w.putRecord(&r, audit.StatusPaperReady)
 	return err
 }
 
@@ -230,12 +328,12 @@ func (w *work) finishPaper(ctx context.Context) {
 	}
 	a, err := g.approve(ctx, policy, slot.Paper, demo, digest)
 	if err == nil { // else the stage waits for more signatures, or something is wrong that the next step will name
-		_ = w.promote(a)
+		_ = w.promote(policy, a)
 	}
 }
 
 // decide makes and signs the decision.
-func (w *work) decide(ctx context.Context, t *Tested, o SignOffOptions, policy *compliance.Policy, person *compliance.Person, before *slot.Approvals) (*compliance.Decision, []byte, *compliance.Checklist, error) {
+func (w *work) decide(ctx context.Context, t *Tested, o SignOffOptions, policy *compliance.Policy, person *compliance.Person, before *slot.Approvals) (*compliance.Decision, []byte, []byte, error) {
 	if len(o.Key) != ed25519.PrivateKeySize {
 		return nil, nil, nil, fault.New(fault.KeyUnfit, "no key of %q", person.ID).With("person", person.ID)
 	}
@@ -255,63 +353,54 @@ func (w *work) decide(ctx context.Context, t *Tested, o SignOffOptions, policy *
 	if n := len(before.Envelopes); n > 0 {
 		do.Previous = before.Envelopes[n-1]
 	}
-	d, err := compliance.NewDecision(do)
+	d, form, err := compliance.NewDecision(do)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	envelope, err := compliance.SignDecision(d, t.auth.ManifestBytes(), policy, o.Key)
-	return d, envelope, list, err
+	return d, form, envelope, err
 }
 
-// want is what the sign-offs of a stage must be for.
-func (g ground) want(t *Tested, stage slot.Stage) compliance.Want {
-	return compliance.Want{Stage: compliance.Stage(stage), Manifest: t.auth.ManifestBytes(), Version: t.record.Version, Variant: t.record.Variant,
-		Machine: t.record.Machine, Emergency: t.record.Emergency.Plain(), Logged: func(e bundle.Digest) (int, bool) {
-			for _, m := range g.ledger.Done(slot.EventSignOff) {
-				if m.Becomes == e.String() {
-					n, err := strconv.Atoi(m.Info[slot.InfoPolicy])
-					return n, err == nil
-				}
-			}
-			return 0, false
-		}}
-}
-
-// keep writes the signed envelope as an announced change; from then on it counts.
-func (w *work) keep(t *Tested, o SignOffOptions, d *compliance.Decision, policy *compliance.Policy, name string, envelope []byte) error {
+// keep writes the form and then the signed envelope, each as an announced change; with the envelope it counts.
+func (w *work) keep(t *Tested, s signature, policy *compliance.Policy, name string) error {
+	d := s.decision
 	then := statusSigned
 	if d.Refused {
 		then = statusSignedRefuse
 	}
-	info := map[string]string{slot.InfoStage: string(o.Stage), slot.InfoPerson: d.Person, slot.InfoRole: d.Role, "meaning": string(d.Meaning),
+	log := audit.Log(s.stage.Log())
+	if err := w.writeFile(change{log: log, event: "signoff_form", path: name + slot.FormSuffix, then: audit.StatusDone,
+		artefacts: map[string]string{"form": d.Form.String()}, info: map[string]string{slot.InfoPerson: d.Person}}, s.form, 0o444); err != nil {
+		return err
+	}
+	info := map[string]string{slot.InfoStage: string(s.stage), slot.InfoPerson: d.Person, slot.InfoRole: d.Role, "meaning": string(d.Meaning),
 		slot.InfoVersion: t.record.Version, slot.InfoVariant: t.record.Variant, slot.InfoManifest: t.record.ManifestSHA384.String(),
 		slot.InfoPolicy: strconv.Itoa(policy.Number)}
 	if d.Reason != "" {
 		info["reason"] = d.Reason
 	}
 	slot.EmergencyInfo(info, d.Emergency)
-	return w.writeFile(change{log: audit.Log(o.Stage.Log()), event: slot.EventSignOff, path: name + envelopeSuffix, then: then,
-		artefacts: map[string]string{"manifest.json": t.record.ManifestSHA384.String(), "signoff": slot.Sum(envelope).String()}, info: info},
-		envelope, 0o444)
+	if !d.Request.IsZero() {
+		info["request_sha384"] = d.Request.String()
+	}
+	return w.writeFile(change{log: log, event: slot.EventSignOff, path: name + envelopeSuffix, then: then,
+		artefacts: map[string]string{"manifest.json": t.record.ManifestSHA384.String(), "signoff": slot.Sum(s.envelope).String(), "form": d.Form.String()},
+		info:      info}, s.envelope, 0o444)
 }
 
 // report writes the readable record beside the envelope.
-func (w *work) report(t *Tested, o SignOffOptions, policy *compliance.Policy, list *compliance.Checklist, name string, envelopes [][]byte) error {
-	rec, err := compliance.NewRecord(list, policy, envelopes, w.ground().want(t, o.Stage))
-	if err != nil {
-		return err
-	}
+func (w *work) report(s signature, name string, rec *compliance.Record) error {
 	raw, err := rec.JSON()
 	if err != nil {
 		return err
 	}
-	c := change{log: audit.Log(o.Stage.Log()), event: "report", path: name + recordSuffix, then: audit.StatusDone,
+	c := change{log: audit.Log(s.stage.Log()), event: "report", path: name + recordSuffix, then: audit.StatusDone,
 		artefacts: map[string]string{"report": slot.Sum(raw).String()}}
 	if err := w.writeFile(c, raw, 0o444); err != nil {
 		return err
 	}
-	text := []byte(rec.Text(compliance.Lang(o.Lang)))
-	c = change{log: audit.Log(o.Stage.Log()), event: "report", path: name + textSuffix, then: audit.StatusDone,
+	text := []byte(rec.Text(compliance.Lang(s.lang)))
+	c = change{log: audit.Log(s.stage.Log()), event: "report", path: name + textSuffix, then: audit.StatusDone,
 		artefacts: map[string]string{"report": slot.Sum(text).String()}}
 	return w.writeFile(c, text, fs.FileMode(0o444))
 }
@@ -319,7 +408,7 @@ func (w *work) report(t *Tested, o SignOffOptions, policy *compliance.Policy, li
 // freeReport finds a free name under reports/: two signatures may fall into one second.
 func (w *work) freeReport(name string) string {
 	try := slot.ReportsDir + "/" + name
-	for n := 2; w.dir.Exists(try+envelopeSuffix) || w.dir.Exists(try+recordSuffix) || w.dir.Exists(try+textSuffix); n++ {
+	for n := 2; w.dir.Exists(try+envelopeSuffix) || w.dir.Exists(try+slot.FormSuffix) || w.dir.Exists(try+recordSuffix) || w.dir.Exists(try+textSuffix); n++ {
 		try = slot.ReportsDir + "/" + name + "-" + strconv.Itoa(n)
 	}
 	return try
@@ -359,14 +448,10 @@ func (in *Installer) Report(ctx context.Context, stage slot.Stage) (text, path s
 		return "", "", err
 	}
 	if len(a.Envelopes) == 0 {
-		return "", "", notComplete(r.Version, stage, a.MissingRoles)
+		return "", "", notComplete(r.Version, stage, a.Approval)
 	}
-	list, err := g.checklist(ctx, t, stage, policy, nil)
-	if err != nil {
-		return "", "", err
-	}
-	list.Evidence = a.Signed[len(a.Signed)-1].Decision.Evidence // what the people saw, not what would be found today
-	rec, err := compliance.NewRecord(list, policy, a.Envelopes, g.want(t, stage))
+	// What the people saw, not what would be asked and found today.
+	rec, err := compliance.NewRecord(a.Signed[len(a.Signed)-1].Form.Checklist(), policy, a.Envelopes, a.Want)
 	if err != nil {
 		return "", "", err
 	}

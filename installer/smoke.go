@@ -3,16 +3,18 @@ package installer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
 	"sluice/audit"
 	"sluice/bundle"
+	"sluice/compliance"
 	"sluice/inference"
 	"sluice/installer/slot"
 	"sluice/internal/fault"
@@ -81,16 +83,23 @@ func (w *work) prove(ctx context.Context, c *Candidate, before []Attempt) (*Test
 		if nerr := w.note(audit.Demo, "smoke", "failed", w.artefacts(a), flags, info); nerr != nil {
 			return nil, report, nerr
 		}
-		return nil, report, err
+		return nil, report, errors.Join(err, w.noteRows(a, variant, report))
 	}
 	if err := w.note(audit.Demo, "smoke", "passed", w.artefacts(a), flags, info); err != nil {
+		return nil, report, err
+	}
+	kept, err := w.keepReport(a, variant, report)
+	if err != nil {
 		return nil, report, err
 	}
 	rec, err := w.demoRecord(ctx, c, spec, report, program)
 	if err != nil {
 		return nil, report, err
 	}
-	rec.Attempts = append(append([]Attempt(nil), before...), Attempt{Variant: variant, Engine: rec.Engine.Kind, Passed: true})
+	rec.Proof.Report = kept
+	for _, b := range append(slices.Clone(before), passedAttempt(variant, report)) {
+		rec.Attempts = append(rec.Attempts, b.Kept())
+	}
 	if rec.Emergency != nil { // before the record: whoever finds the emergency finds what it was
 		if err := w.keepManifest(a); err != nil {
 			return nil, report, err
@@ -102,6 +111,61 @@ func (w *work) prove(ctx context.Context, c *Candidate, before []Attempt) (*Test
 	}
 	_ = w.dir.PointLatest(c.folder) // a convenience; the next start repairs it
 	return &Tested{token: token{w.in}, auth: a, record: rec, digest: digest, report: report}, report, nil
+}
+
+// passedAttempt is the row of a variant that passed.
+func passedAttempt(variant string, r *inference.Report) Attempt {
+	return Attempt{Variant: variant, Engine: r.Engine, Passed: true, Report: r}
+}
+
+// failedAttempt is the row of a variant that did not; r is nil when it never came to its golden cases.
+func failedAttempt(variant string, r *inference.Report, err error) Attempt {
+	a := Attempt{Variant: variant, Code: fault.CodeOf(err), Reason: err.Error(), Report: r}
+	if r != nil {
+		a.Engine = r.Engine
+	}
+	return a
+}
+
+// rowsPerEntry golden cases stand in one log entry: an entry has its limit (audit.MaxLine), and so has each value in it.
+const rowsPerEntry = 20
+
+// noteRows writes every golden case of a failed variant into the log: the record that would hold them may never come.
+func (w *work) noteRows(a *Authentic, variant string, r *inference.Report) error {
+	if r == nil {
+		return nil
+	}
+	n := 0
+	for rows := range slices.Chunk(r.Cases, rowsPerEntry) {
+		detail := map[string]any{slot.InfoVersion: a.Manifest().Version, slot.InfoVariant: variant, "rows": len(r.Cases),
+			"median_ms": r.MedianMS, "p95_ms": r.P95MS, "limit_ms": r.LimitMS, "peak_mib": r.PeakMiB, "limit_mib": r.LimitMiB}
+		for _, c := range rows {
+			n++
+			detail[fmt.Sprintf("row_%05d", n)] = logRow(c)
+		}
+		if err := w.note(audit.Demo, "smoke_rows", "failed", w.artefacts(a), nil, detail); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logRow is a golden case as the log keeps it.
+func logRow(c inference.CaseResult) map[string]any {
+	short := func(s string) string { return fmt.Sprintf("%.200s", s) }
+	row := map[string]any{"model": short(c.Model), "case": short(c.Name), "passed": c.Passed, "worst_abs": c.WorstAbs, "worst_rel": c.WorstRel,
+		"abs": c.Tolerance.Abs, "rel": c.Tolerance.Rel, "nan": c.NaN, "inf": c.Inf, "wrong": c.Wrong, "elements": c.Elements,
+		"latency_ms": c.LatencyMS, "p95_ms": c.P95MS}
+	if c.Reason != "" {
+		row["reason"] = fmt.Sprintf("%.400s", c.Reason)
+	}
+	if e := c.Worst; e != nil {
+		row["output"], row["expected"], row["got"] = short(e.Output), e.Expected, e.Got
+		if e.Index != nil {
+			row["index"] = e.Index
+		}
+	}
+	return row
 }
 
 // busyTries is how often a program that was just written is started again: a child that another goroutine forked at
@@ -271,9 +335,9 @@ func (w *work) demoRecord(ctx context.Context, c *Candidate, spec inference.Engi
 		ManifestSHA384: c.fit.auth.ManifestSHA384(), TrustRoot: c.fit.auth.RootVersion(),
 		Engine: slot.Engine{Kind: spec.Kind, Version: r.EngineVersion, LibrarySHA384: spec.LibrarySHA384, Provider: spec.Provider,
 			Threads: max(r.Threads, spec.Threads), Program: program},
-		Proof: slot.Proof{Cases: []slot.Case{}, MedianMS: finite(r.MedianMS), P95MS: finite(r.P95MS), LimitMS: finite(r.LimitMS),
+		Proof: slot.Proof{Cases: r.Cases, Warmup: r.Warmup, Runs: r.Runs, MedianMS: r.MedianMS, P95MS: r.P95MS, LimitMS: r.LimitMS,
 			PeakMiB: r.PeakMiB, LimitMiB: r.LimitMiB},
-		Machine: machine, At: w.in.now(), Operator: w.actor,
+		Machine: machine, At: w.in.now(), Operator: w.actor, Installer: w.installerOf(c.folder),
 	}
 	if c.fit.auth.Emergency() {
 		if rec.Emergency = w.emergencyOf(c.folder); rec.Emergency == nil {
@@ -293,19 +357,35 @@ func (w *work) demoRecord(ctx context.Context, c *Candidate, spec inference.Engi
 		}
 		rec.Engine.Library = filepath.ToSlash(rel)
 	}
-	for _, k := range r.Cases {
-		rec.Proof.Cases = append(rec.Proof.Cases, slot.Case{Model: k.Model, Name: k.Name, WorstAbs: finite(k.WorstAbs),
-			WorstRel: finite(k.WorstRel), LatencyMS: finite(k.LatencyMS)})
-	}
 	return rec, nil
 }
 
-// finite keeps JSON's numbers: an infinite relative deviation (of an expected 0) passes by the absolute tolerance.
-func finite(f float64) float64 {
-	if math.IsInf(f, 0) || math.IsNaN(f) {
-		return -1
+// installerOf is who installed what lies in a folder, as they said.
+func (w *work) installerOf(folder string) string {
+	who := w.actor
+	for _, m := range w.ledger.Done(slot.EventActivate) {
+		if m.Path == folder {
+			who = m.Actor
+		}
 	}
-	return f
+	return who
+}
+
+// keepReport keeps the whole report of a passed smoke test: it is what the evidence of a checklist opens.
+func (w *work) keepReport(a *Authentic, variant string, r *inference.Report) (*compliance.Source, error) {
+	raw, err := bundle.CanonicalJSON(r)
+	if err != nil {
+		return nil, fault.New(fault.Internal, "writing the smoke report: %w", err)
+	}
+	raw = append(raw, '\n')
+	name := w.reportPath("smoke", a.Manifest().Version, ".json")
+	c := change{log: audit.Demo, event: "smoke_report", path: name, then: audit.StatusDone,
+		artefacts: map[string]string{"report": slot.Sum(raw).String(), "manifest.json": a.ManifestSHA384().String()},
+		info:      map[string]string{slot.InfoVersion: a.Manifest().Version, slot.InfoVariant: variant}}
+	if err := w.writeFile(c, raw, 0o444); err != nil {
+		return nil, err
+	}
+	return &compliance.Source{Path: name, SHA384: slot.Sum(raw), Size: int64(len(raw))}, nil
 }
 
 // putRecord writes a stage's record as an announced change.

@@ -102,7 +102,7 @@ func TestStopOnFullDisk(t *testing.T) {
 					_ = os.Remove(filepath.Join(disk, e.Name()))
 				}
 			}
-			if err := s.In.LogAppend(t.Context(), slot.Demo, "jan", "there is room again"); err != nil {
+			if err := s.In.LogAppend(t.Context(), slot.Demo, "jan", "there is room again", nil); err != nil {
 				t.Fatal(err)
 			}
 			if stop, live := stopOf(t, s); stop != nil || live.Enabled || live.Version != "1.0.0" {

@@ -237,14 +237,21 @@ func (s *Status) next(g ground, records map[slot.Stage]*slot.Record, policy *com
 			s.problem(err)
 			return nil
 		}
-		if a.Complete {
+		w.Void, err = g.void(stage, r, raw, policy, a)
+		s.problem(err)
+		if a.Complete && len(w.Void) == 0 {
 			return nil
 		}
-		w.Roles = a.MissingRoles
+		w.Roles, w.NeedsApproved, w.NeedsIndependent = a.MissingRoles, a.NeedsApproved, a.NeedsIndependent
+		if len(w.Void) > 0 { // all sign anew
+			a = &slot.Approvals{Approval: &compliance.Approval{MissingRoles: policy.Stages[compliance.Stage(stage)].Roles}}
+			w.Roles = a.MissingRoles
+		}
 		for i := range policy.People {
 			p := &policy.People[i]
 			signed := slices.ContainsFunc(a.SignOffs, func(o slot.SignOff) bool { return o.Person == p.ID })
-			if policy.Active(p) && !signed && slices.ContainsFunc(p.Roles, func(r string) bool { return slices.Contains(a.MissingRoles, r) }) {
+			fills := len(a.MissingRoles) == 0 || slices.ContainsFunc(p.Roles, func(r string) bool { return slices.Contains(a.MissingRoles, r) })
+			if policy.Active(p) && !signed && fills {
 				w.People = append(w.People, p.ID)
 			}
 		}

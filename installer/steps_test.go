@@ -269,6 +269,22 @@ func TestNextVariant(t *testing.T) {
 	if err != nil || len(versions) != 1 {
 		t.Errorf("versions %+v: %v", versions, err)
 	}
+	// Every golden case of the failed variant is kept: in the answer, in the record, and in the log.
+	for name, a := range map[string]installer.Attempt{"answer": attempts[0], "record": r.Attempts[0]} {
+		if a.Report == nil || len(a.Report.Cases) == 0 || a.Report.Cases[0].Passed || a.Report.Cases[0].Worst == nil || a.Report.Cases[0].Wrong == 0 {
+			t.Errorf("%s: %+v", name, a.Report)
+		}
+	}
+	if r.Attempts[1].Report != nil || attempts[1].Report == nil || len(r.Proof.Cases) == 0 || !r.Proof.Cases[0].Passed || r.Proof.Runs == 0 {
+		t.Errorf("the proof of the one that passed: %+v", r)
+	}
+	log, err := os.ReadFile(s.Path("audit/decision_logs/demo.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(log), `"event":"smoke_rows"`); n != 1 || !strings.Contains(string(log), `"row_00001":{"abs":`) || !strings.Contains(string(log), `"expected":{"dtype":"float32"`) {
+		t.Errorf("%d entries with rows", n)
+	}
 }
 
 // When no variant passes, what was there before stays as it was.

@@ -73,7 +73,7 @@ func TestStopWhileInstalling(t *testing.T) {
 		t.Errorf("stop %+v, live %+v", stop, live)
 	}
 	kill()
-	if err := s.In.LogAppend(t.Context(), slot.Demo, "jan", "any writing step"); err != nil {
+	if err := s.In.LogAppend(t.Context(), slot.Demo, "jan", "any writing step", nil); err != nil {
 		t.Fatal(err)
 	}
 	if stop, live = stopOf(t, s); stop != nil || live.Enabled {
@@ -141,7 +141,7 @@ func TestStopByAnything(t *testing.T) {
 			if stop, live := stopOf(t, s); stop == nil || live.Enabled {
 				t.Errorf("stop %+v, live %+v", stop, live)
 			}
-			if err := s.In.LogAppend(t.Context(), slot.Demo, "jan", "any writing step"); err != nil {
+			if err := s.In.LogAppend(t.Context(), slot.Demo, "jan", "any writing step", nil); err != nil {
 				t.Fatal(err)
 			}
 			if stop, live := stopOf(t, s); stop != nil || live.Enabled || live.Version != "1.0.0" {
@@ -162,7 +162,7 @@ func TestStopByMovingTheRecord(t *testing.T) {
 	if err := os.Rename(s.Path("ai_models/live.json"), s.Path(slot.StopFile)); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.In.LogAppend(t.Context(), slot.Demo, "jan", "any writing step"); err != nil {
+	if err := s.In.LogAppend(t.Context(), slot.Demo, "jan", "any writing step", nil); err != nil {
 		t.Fatal(err)
 	}
 	if stop, live := stopOf(t, s); stop != nil || live.Enabled || live.Version != "1.0.0" {
@@ -179,7 +179,7 @@ func TestNoSecondMachineKey(t *testing.T) {
 		if err := os.Remove(s.Path(name)); err != nil {
 			t.Fatal(err)
 		}
-		wantCode(t, s.In.LogAppend(t.Context(), slot.Demo, "jan", "note"), fault.MachineOther)
+		wantCode(t, s.In.LogAppend(t.Context(), slot.Demo, "jan", "note", nil), fault.MachineOther)
 		if _, err := os.Stat(s.Path("machine/machine.key")); !os.IsNotExist(err) {
 			t.Errorf("without %q there is a new key: %v", name, err)
 		}

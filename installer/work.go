@@ -198,7 +198,7 @@ func (w *work) settle(ctx context.Context) error {
 	if err := w.settleStop(); err != nil {
 		return err
 	}
-	for _, dir := range []string{slot.ModelsDir, slot.ReportsDir, slot.MachineDir, slot.BinDir} {
+	for _, dir := range []string{slot.ModelsDir, slot.PoliciesDir, slot.ReportsDir, slot.MachineDir, slot.BinDir} {
 		if !w.dir.Exists(dir) {
 			continue
 		}

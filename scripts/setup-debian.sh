@@ -2,7 +2,7 @@
 # Installs the tools of others that the tests check our bundles with. The program itself needs none of them.
 set -euo pipefail
 need=()
-for pair in zstd:zstd openssl:openssl ssh-keygen:openssh-client make:make git:git tar:tar unshare:util-linux; do
+for pair in zstd:zstd openssl:openssl ssh-keygen:openssh-client make:make git:git tar:tar unshare:util-linux pdftotext:poppler-utils python3:python3 jq:jq; do
 	command -v "${pair%%:*}" >/dev/null 2>&1 || need+=("${pair##*:}")
 done
 if [ ${#need[@]} -eq 0 ]; then

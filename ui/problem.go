@@ -14,6 +14,7 @@ import (
 
 	"sluice/assets"
 	"sluice/audit"
+	"sluice/compliance"
 	"sluice/installer"
 	"sluice/internal/fault"
 	"sluice/internal/printable"
@@ -51,6 +52,12 @@ func (p *problem) headline() string {
 		case string:
 			facts[k] = printable.Line(v, 300)
 		case []string:
+			if k == "changed" {
+				v = slices.Clone(v)
+				for i := range v {
+					v[i] = compliance.ChangeText(v[i], p.w.lang)
+				}
+			}
 			facts[k] = printable.Line(strings.Join(v, ", "), 300)
 		case int64:
 			facts[k] = v

@@ -189,6 +189,9 @@ func marshalAttribute(a *Attribute) []byte {
 			w.bytes(11, marshalGraph(g))
 		}
 	}
+	if a.Type == AttrTypeProto && a.Of != nil {
+		w.bytes(14, marshalType(a.Of))
+	}
 	w.int(20, int64(a.Type))
 	w.text(21, a.Ref)
 	return w.b

@@ -92,7 +92,7 @@ func (t AttrType) String() string {
 	return attrNames[t]
 }
 
-// Attribute is an AttributeProto. Sparse tensors and types are recognised by Type, their values are not kept.
+// Attribute is an AttributeProto. Sparse tensors and lists of types are recognised by Type, their values are not kept.
 type Attribute struct {
 	Name    string
 	Type    AttrType
@@ -107,6 +107,7 @@ type Attribute struct {
 	Strings [][]byte
 	Tensors []*Tensor
 	Graphs  []*Graph
+	Of      *Type // the value of an AttrTypeProto
 }
 
 // IntAttr makes an attribute that holds an integer.
@@ -146,6 +147,11 @@ func TensorAttr(name string, t *Tensor) *Attribute {
 	return &Attribute{Name: name, Type: AttrTensor, Tensor: t}
 }
 
+// TypeAttr makes an attribute that holds a type.
+func TypeAttr(name string, t Type) *Attribute {
+	return &Attribute{Name: name, Type: AttrTypeProto, Of: &t}
+}
+
 // GraphAttr makes an attribute that holds a graph.
 func GraphAttr(name string, g *Graph) *Attribute {
 	return &Attribute{Name: name, Type: AttrGraph, Graph: g}
@@ -183,6 +189,19 @@ type Type struct {
 	Of       *Type        // element of a sequence, value of a map, content of an optional
 }
 
+// String writes the type as inference contracts do, such as "float32" or "sequence(map(int64,float32))".
+func (t Type) String() string {
+	switch {
+	case t.Kind == KindTensor:
+		return t.Elem.String()
+	case t.Of == nil:
+		return string(t.Kind)
+	case t.Kind == KindMap:
+		return "map(" + t.Key.String() + "," + t.Of.String() + ")"
+	}
+	return string(t.Kind) + "(" + t.Of.String() + ")"
+}
+
 // Dim is one dimension: a fixed Value, or -1 and perhaps a Param that names it.
 type Dim struct {
 	Value int64
@@ -205,9 +224,9 @@ func TensorInfo(name string, d tensor.DType, dims ...int64) ValueInfo {
 	return ValueInfo{Name: name, Type: t}
 }
 
-// Info gives the description in the form engines share. Of sequences and maps it gives the innermost tensor.
+// Info gives the description in the form engines share.
 func (v ValueInfo) Info() tensor.Info {
-	in := tensor.Info{Name: v.Name, Kind: string(v.Type.Kind)}
+	in := tensor.Info{Name: v.Name, Kind: string(v.Type.Kind), Type: v.Type.String()}
 	t := &v.Type
 	for t.Of != nil {
 		t = t.Of

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"reflect"
 	"strings"
@@ -194,7 +195,8 @@ func TestBrokenTensorFilesAreRefused(t *testing.T) {
 	for name, raw := range map[string][]byte{
 		"no type":  nil,
 		"external": msg(func(w *writer) { w.int(2, 1); w.int(14, 1); w.bytes(13, nil) }),
-		"float8":   msg(func(w *writer) { w.int(2, 17); w.bytes(9, []byte{1}) }),
+		"type 23":  msg(func(w *writer) { w.int(2, 23); w.bytes(9, []byte{1}) }),
+		"int4":     msg(func(w *writer) { w.int(1, 3); w.int(2, 22); w.bytes(9, []byte{1}) }),
 	} {
 		if got, _, err := ParseTensor(raw); got != nil || fault.CodeOf(err) != fault.ModelInvalid {
 			t.Errorf("%s: got %v, %v; wanted a refusal", name, got, err)
@@ -206,6 +208,70 @@ func TestBrokenTensorFilesAreRefused(t *testing.T) {
 	} {
 		if got, _, err := ParseSequence(raw); got != nil || fault.CodeOf(err) != fault.ModelInvalid {
 			t.Errorf("%s: got %v, %v; wanted a refusal", name, got, err)
+		}
+	}
+}
+
+func TestValuesOfEveryKind(t *testing.T) {
+	elem := Type{Kind: KindTensor, Elem: tensor.Float32}
+	list, pair := Type{Kind: KindSequence, Of: &elem}, Type{Kind: KindMap, Key: tensor.Int64, Of: &elem}
+	maps := Type{Kind: KindSequence, Of: &pair}
+	one := MarshalTensor("a", &tensor.Tensor{DType: tensor.Float32, Shape: []int64{1}, Raw: []byte{0, 0, 128, 63}})
+	two := msg(func(w *writer) { w.text(1, "s"); w.int(2, 1); w.bytes(3, one); w.bytes(3, one) })
+	pairs := MarshalSequence("m", []tensor.Map{{IntKeys: []int64{1}, Values: []float32{2}}})
+	for name, c := range map[string]struct {
+		raw  []byte
+		t    Type
+		want string // tensors, maps, "" for a refusal
+	}{
+		"tensor":                  {one, elem, "1 0 0 false"},
+		"sequence":                {two, list, "0 2 0 false"},
+		"empty sequence":          {nil, list, "0 0 0 false"},
+		"maps":                    {pairs, maps, "0 0 1 false"},
+		"no maps":                 {nil, maps, "0 0 0 false"},
+		"maps for tensors":        {pairs, list, ""},
+		"tensors for maps":        {two, maps, ""},
+		"both":                    {append(bytes.Clone(two), pairs...), list, ""},
+		"optional tensor":         {msg(func(w *writer) { w.int(2, 1); w.bytes(3, one) }), Type{Kind: KindOptional, Of: &elem}, "1 0 0 false"},
+		"optional sequence":       {msg(func(w *writer) { w.int(2, 3); w.bytes(5, two) }), Type{Kind: KindOptional, Of: &list}, "0 2 0 false"},
+		"optional empty sequence": {msg(func(w *writer) { w.int(2, 3); w.bytes(5, nil) }), Type{Kind: KindOptional, Of: &list}, "0 0 0 false"},
+		"empty optional":          {msg(func(w *writer) { w.text(1, "o") }), Type{Kind: KindOptional, Of: &list}, "0 0 0 true"},
+		"two values":              {msg(func(w *writer) { w.bytes(3, one); w.bytes(5, two) }), Type{Kind: KindOptional, Of: &list}, ""},
+		"optional maps":           {msg(func(w *writer) { w.bytes(5, pairs) }), Type{Kind: KindOptional, Of: &maps}, ""},
+		"a map by itself":         {nil, pair, ""},
+	} {
+		v, err := ParseValue(c.raw, c.t)
+		if c.want == "" {
+			if fault.CodeOf(err) != fault.ModelInvalid || !reflect.DeepEqual(v, tensor.Value{}) {
+				t.Errorf("%s: got %+v, %v", name, v, err)
+			}
+			continue
+		}
+		n := 0
+		if v.Tensor != nil {
+			n = 1
+		}
+		set := 0
+		for _, b := range []bool{v.Tensor != nil, v.Sequence != nil, v.Maps != nil, v.Empty} {
+			if b {
+				set++
+			}
+		}
+		if got := fmt.Sprint(n, len(v.Sequence), len(v.Maps), v.Empty); err != nil || got != c.want || set != 1 {
+			t.Errorf("%s: got %s, %v, want %s", name, got, err, c.want)
+		}
+	}
+}
+
+func TestTypesAreWrittenAsInContracts(t *testing.T) {
+	elem := Type{Kind: KindTensor, Elem: tensor.Float32}
+	list, pair := Type{Kind: KindSequence, Of: &elem}, Type{Kind: KindMap, Key: tensor.String, Of: &elem}
+	for want, typ := range map[string]Type{
+		"float32": elem, "uint4": {Kind: KindTensor, Elem: tensor.Uint4}, "sequence(float32)": list, "map(string,float32)": pair,
+		"sequence(map(string,float32))": {Kind: KindSequence, Of: &pair}, "optional(sequence(float32))": {Kind: KindOptional, Of: &list}, "opaque": {Kind: KindOpaque}, "": {},
+	} {
+		if got := typ.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }
@@ -236,7 +302,14 @@ func FuzzParse(f *testing.F) {
 func FuzzParseTensor(f *testing.F) {
 	f.Add(MarshalTensor("x", &tensor.Tensor{DType: tensor.Float32, Shape: []int64{1}, Raw: make([]byte, 4)}))
 	f.Add(MarshalSequence("x", []tensor.Map{{IntKeys: []int64{1}, Values: []float32{1}}}))
+	elem := Type{Kind: KindTensor, Elem: tensor.Float32}
+	list := Type{Kind: KindSequence, Of: &elem}
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		for _, typ := range []Type{list, {Kind: KindOptional, Of: &list}} {
+			if v, err := ParseValue(raw, typ); err != nil && !reflect.DeepEqual(v, tensor.Value{}) {
+				t.Fatal("a value together with an error")
+			}
+		}
 		if v, name, err := ParseTensor(raw); err == nil {
 			again, _, err := ParseTensor(MarshalTensor(name, v))
 			if err != nil || !bytes.Equal(again.Raw, v.Raw) {

@@ -194,7 +194,7 @@ func (r *reader) attribute(f field, depth int, a *Attribute) error {
 			if seen != AttrUndefined && seen != t {
 				return invalid("attribute %q holds both a %s and a %s", a.Name, seen, t)
 			}
-			if seen == t && (t == AttrTensor || t == AttrGraph) {
+			if seen == t && (t == AttrTensor || t == AttrGraph || t == AttrTypeProto) {
 				return invalid("attribute %q holds more than one %s", a.Name, t)
 			}
 			seen = t
@@ -242,6 +242,9 @@ func (r *reader) attribute(f field, depth int, a *Attribute) error {
 			}
 			a.Strings = append(a.Strings, b)
 			return r.item()
+		case 14:
+			a.Of = &Type{}
+			return r.typ(f, 0, a.Of)
 		case 20:
 			return f.enum("attribute", &typ)
 		case 21:

@@ -78,17 +78,10 @@ func (r *reader) tensorBytes(b []byte) (*Tensor, error) {
 	return t, nil
 }
 
-// Raw length that n elements of a type take; 4-bit types share bytes.
+// rawLen is the length in bytes of n elements.
 func rawLen(d tensor.DType, n int64) (int64, bool) {
-	switch {
-	case d.Size() > 0:
-		return n * int64(d.Size()), n <= MaxBytes
-	case d >= 17 && d <= 20: // float8 types
-		return n, true
-	case d == 21 || d == 22: // uint4, int4
-		return (n + 1) / 2, true
-	}
-	return 0, false
+	l := d.Bytes(n)
+	return l, l >= 0 && n <= MaxBytes
 }
 
 // settle turns the fields into elements and refuses a tensor whose fields and shape disagree.
@@ -104,7 +97,7 @@ func (p *tensorParts) settle(t *Tensor) error {
 	switch {
 	case n < 0:
 		return invalid("tensor %q has shape %d, wanted dimensions that are not negative and can be counted", t.Name, v.Shape)
-	case v.DType <= 0 || v.DType > 22:
+	case v.DType <= 0 || v.DType > tensor.Int4:
 		return invalid("tensor %q has element type %d, wanted one of onnx.proto", t.Name, int32(v.DType))
 	case p.segment:
 		return invalid("tensor %q comes in segments, which nobody supports", t.Name)
@@ -205,9 +198,6 @@ func ParseTensor(pb []byte) (*tensor.Tensor, string, error) {
 	if t.External != nil {
 		return nil, "", invalid("tensor %q lies outside its file", t.Name)
 	}
-	if t.Value.DType.Size() == 0 && t.Value.DType != tensor.String {
-		return nil, "", invalid("tensor %q has element type %d, wanted 1 to 16", t.Name, int32(t.Value.DType))
-	}
 	return &t.Value, t.Name, nil
 }
 
@@ -217,27 +207,135 @@ func ParseSequence(pb []byte) ([]tensor.Map, string, error) {
 		return nil, "", invalid("the sequence file has %d bytes, wanted at most %d", len(pb), int64(MaxBytes))
 	}
 	r := &reader{}
+	v, name, err := r.sequence(pb)
+	switch {
+	case err != nil:
+		return nil, "", err
+	case len(v.Sequence) > 0:
+		return nil, "", invalid("sequence %q holds tensors, wanted maps", name)
+	case v.Maps == nil:
+		return []tensor.Map{}, name, nil
+	}
+	return v.Maps, name, nil
+}
+
+// ParseValue reads the file of an input or output of the given type: a TensorProto, SequenceProto or OptionalProto.
+func ParseValue(pb []byte, t Type) (tensor.Value, error) {
+	if int64(len(pb)) > MaxBytes {
+		return tensor.Value{}, invalid("the file has %d bytes, wanted at most %d", len(pb), int64(MaxBytes))
+	}
+	switch t.Kind {
+	case KindTensor:
+		v, _, err := ParseTensor(pb)
+		return tensor.Value{Tensor: v}, err
+	case KindSequence:
+		r := &reader{}
+		v, name, err := r.sequence(pb)
+		if err != nil {
+			return tensor.Value{}, err
+		}
+		ofMaps := t.Of != nil && t.Of.Kind == KindMap
+		switch {
+		case ofMaps && len(v.Sequence) > 0, !ofMaps && len(v.Maps) > 0:
+			return tensor.Value{}, invalid("sequence %q does not hold what its type %s says", name, t)
+		case ofMaps && v.Maps == nil:
+			return tensor.Value{Maps: []tensor.Map{}}, nil
+		case !ofMaps && v.Sequence == nil:
+			return tensor.Value{Sequence: []*tensor.Tensor{}}, nil
+		}
+		return v, nil
+	case KindOptional:
+		return (&reader{}).optional(pb)
+	}
+	return tensor.Value{}, invalid("values of type %s, wanted a tensor, a sequence or an optional", t)
+}
+
+// sequence reads a SequenceProto of tensors or of maps. Neither list of the value is set when it has no elements.
+func (r *reader) sequence(pb []byte) (tensor.Value, string, error) {
 	name := ""
-	maps := []tensor.Map{}
+	var v tensor.Value
 	err := r.message("sequence", pb, func(f field) error {
 		switch f.num {
 		case 1:
 			return r.text(f, "sequence", &name)
-		case 3, 4, 5, 7:
-			return invalid("sequence %q holds something else than maps", name)
+		case 3:
+			t, err := r.tensor(f)
+			if err != nil {
+				return err
+			}
+			if t.External != nil {
+				return invalid("sequence %q holds a tensor that lies outside its file", name)
+			}
+			v.Sequence = append(v.Sequence, &t.Value)
+		case 4, 5, 7:
+			return invalid("sequence %q holds something else than tensors or maps", name)
 		case 6:
 			m, err := r.mapping(f)
 			if err != nil {
 				return err
 			}
-			maps = append(maps, m)
+			v.Maps = append(v.Maps, m)
+		}
+		if v.Sequence != nil && v.Maps != nil {
+			return invalid("sequence %q holds tensors and maps", name)
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, "", err
+		return tensor.Value{}, "", err
 	}
-	return maps, name, nil
+	return v, name, nil
+}
+
+// optional reads an OptionalProto.
+func (r *reader) optional(pb []byte) (tensor.Value, error) {
+	name := ""
+	var v tensor.Value
+	set := func(to tensor.Value) error {
+		if v.Tensor != nil || v.Sequence != nil {
+			return invalid("optional %q holds more than one value", name)
+		}
+		v = to
+		return nil
+	}
+	err := r.message("optional", pb, func(f field) error {
+		switch f.num {
+		case 1:
+			return r.text(f, "optional", &name)
+		case 3:
+			t, err := r.tensor(f)
+			if err != nil {
+				return err
+			}
+			if t.External != nil {
+				return invalid("optional %q holds a tensor that lies outside its file", name)
+			}
+			return set(tensor.Value{Tensor: &t.Value})
+		case 4, 6, 7:
+			return invalid("optional %q holds something else than a tensor or a sequence", name)
+		case 5:
+			if err := f.want(protowire.BytesType, "optional"); err != nil {
+				return err
+			}
+			s, _, err := r.sequence(f.b)
+			if err != nil {
+				return err
+			}
+			if s.Maps != nil {
+				return invalid("optional %q holds maps", name)
+			}
+			if s.Sequence == nil {
+				s.Sequence = []*tensor.Tensor{}
+			}
+			return set(s)
+		}
+		return nil
+	})
+	if err != nil {
+		return tensor.Value{}, err
+	}
+	v.Empty = v.Tensor == nil && v.Sequence == nil
+	return v, nil
 }
 
 func (r *reader) mapping(f field) (tensor.Map, error) {

@@ -17,6 +17,7 @@ const (
 	fnCreateSessionFromArray       = 8
 	fnRun                          = 9
 	fnCreateSessionOptions         = 10
+	fnSetSessionLogSeverity        = 22
 	fnSetIntraOpNumThreads         = 24
 	fnSetInterOpNumThreads         = 25
 	fnSessionGetInputCount         = 30
@@ -26,6 +27,7 @@ const (
 	fnSessionGetInputName          = 36
 	fnSessionGetOutputName         = 37
 	fnCreateRunOptions             = 39
+	fnRunOptionsSetLogSeverity     = 41
 	fnRunOptionsSetTerminate       = 46
 	fnCreateTensorAsOrtValue       = 48
 	fnGetTensorMutableData         = 51
@@ -43,6 +45,7 @@ const (
 	fnGetAllocatorWithDefault      = 78
 	fnGetValue                     = 80
 	fnGetValueCount                = 81
+	fnCreateValue                  = 82
 	fnReleaseStatus                = 93
 	fnReleaseSession               = 95
 	fnReleaseValue                 = 96
@@ -52,16 +55,21 @@ const (
 	fnReleaseSessionOptions        = 100
 	fnCastTypeInfoToMapTypeInfo    = 103
 	fnCastTypeInfoToSequenceInfo   = 104
+	fnGetMapKeyType                = 105
 	fnGetMapValueType              = 106
 	fnGetSequenceElementType       = 107
 	fnGetAvailableProviders        = 125
 	fnReleaseAvailableProviders    = 126
 	fnAddSessionConfigEntry        = 130
+	fnHasValue                     = 192
 	fnAppendCUDAV2                 = 204
 	fnCreateCUDAProviderOptions    = 205
 	fnReleaseCUDAProviderOptions   = 208
+	fnCastTypeInfoToOptionalInfo   = 250
+	fnGetOptionalContainedType     = 251
 	fnGetResizedStringTensorBuffer = 252
-	fnCount                        = 253 // functions copied from the struct
+	fnSetUserLoggingFunction       = 266
+	fnCount                        = 267 // functions copied from the struct
 )
 
 // Value kinds (ONNXType).

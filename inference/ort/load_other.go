@@ -10,6 +10,8 @@ import (
 
 func call(uintptr, ...uintptr) uintptr { panic("ort: call without a library") }
 
+func callback(any) uintptr { return 0 }
+
 func open(path string) (uintptr, error) {
 	return 0, fault.New(fault.EngineLoad, "engine library %q: ONNX Runtime is not supported on %s/%s", path, runtime.GOOS, runtime.GOARCH)
 }

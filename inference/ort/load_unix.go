@@ -16,6 +16,9 @@ func call(fn uintptr, args ...uintptr) uintptr {
 	return r
 }
 
+// callback makes a C function of a Go one, for the life of the process.
+func callback(fn any) uintptr { return purego.NewCallback(fn) }
+
 // open loads the library and finds its entry point. It is never unloaded: its threads and destructors do not allow it.
 func open(path string) (uintptr, error) {
 	h, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)

@@ -15,6 +15,9 @@ func call(fn uintptr, args ...uintptr) uintptr {
 	return r
 }
 
+// callback makes a C function of a Go one, for the life of the process.
+func callback(fn any) uintptr { return syscall.NewCallback(fn) }
+
 // open loads the library and finds its entry point. What it needs is looked for beside it and in System32 only.
 // It is never unloaded: its threads do not allow it.
 func open(path string) (uintptr, error) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"unsafe"
 
@@ -69,7 +68,6 @@ func (l *Library) init(getBase uintptr) error {
 			With("path", l.path).With("version", l.version)
 	}
 	copy(l.fns[:], unsafe.Slice((*uintptr)(pointer(api)), fnCount))
-	const logWarning = 2
 	name := cString("sluice")
 	if err := l.do(fnCreateEnv, logWarning, uintptr(unsafe.Pointer(name)), uintptr(unsafe.Pointer(&l.env))); err != nil {
 		return fault.New(fault.EngineLoad, "starting ONNX Runtime %s: %w", l.version, err)
@@ -90,7 +88,7 @@ func (l *Library) readProviders() error {
 		return fault.New(fault.EngineLoad, "listing execution providers: %w", err)
 	}
 	for _, p := range unsafe.Slice((*uintptr)(pointer(list)), n) {
-		l.providers = append(l.providers, strings.ToLower(strings.TrimSuffix(goString(p), "ExecutionProvider")))
+		l.providers = append(l.providers, providerName(goString(p)))
 	}
 	slices.Sort(l.providers)
 	if err := l.do(fnReleaseAvailableProviders, list, uintptr(n)); err != nil {

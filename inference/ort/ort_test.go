@@ -17,30 +17,21 @@ import (
 	"sluice/inference/ort"
 	"sluice/inference/tensor"
 	"sluice/internal/fault"
+	"sluice/internal/testort"
 )
 
-// library loads the library that SLUICE_ORT_LIB names, or the one in .cache/ort (make fetch-ort), or skips.
+// library loads the library to test with, or skips.
 func library(t testing.TB) *ort.Library {
 	t.Helper()
-	path := os.Getenv("SLUICE_ORT_LIB")
-	if path == "" {
-		found, err := filepath.Glob("../../.cache/ort/*/" + runtime.GOOS + "-" + runtime.GOARCH + "/*onnxruntime*")
-		if err != nil || len(found) == 0 {
-			t.Skip("no ONNX Runtime: SLUICE_ORT_LIB is not set and .cache/ort is empty (scripts/fetch-ort.sh)")
-		}
-		slices.Sort(found)
-		path = found[len(found)-1]
-	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := ort.Load(path)
+	l, err := ort.Load(testort.Library(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return l
 }
+
+// Every test of this package passes with the oldest release as with the newest.
+func TestWithTheOldestLibrary(t *testing.T) { testort.AlsoWithTheOldest(t, ".") }
 
 func TestLoadRefusesWhatIsNotTheRuntime(t *testing.T) {
 	text := filepath.Join(t.TempDir(), "libonnxruntime.so.1")
@@ -69,6 +60,7 @@ func TestVersionAndProviders(t *testing.T) {
 	if !strings.HasPrefix(l.Version(), "1.") || !slices.Contains(l.Providers(), "cpu") {
 		t.Fatalf("version %q, providers %q", l.Version(), l.Providers())
 	}
+	t.Logf("ONNX Runtime %s with %q", l.Version(), l.Providers())
 	again := library(t)
 	if again != l {
 		t.Error("the library was loaded twice")
@@ -87,15 +79,19 @@ func model(g *onnx.Graph, opsets ...onnx.Opset) []byte {
 }
 
 func identity(d tensor.DType, dims ...int64) []byte {
+	version := int64(13)
+	if d > tensor.BFloat16 {
+		version = 19 // the first that knows 8-bit floating point
+	}
 	return model(&onnx.Graph{
 		Nodes:   []*onnx.Node{{OpType: "Identity", Inputs: []string{"x"}, Outputs: []string{"y"}}},
 		Inputs:  []onnx.ValueInfo{onnx.TensorInfo("x", d, dims...)},
 		Outputs: []onnx.ValueInfo{onnx.TensorInfo("y", d, dims...)},
-	})
+	}, onnx.Opset{Version: version})
 }
 
 func raw(d tensor.DType, n int64) []byte {
-	b := make([]byte, int64(d.Size())*n)
+	b := make([]byte, d.Bytes(n))
 	for i := range b {
 		b[i] = byte(i*7 + 1)
 	}
@@ -110,7 +106,8 @@ func raw(d tensor.DType, n int64) []byte {
 func TestEveryElementTypePassesUnchanged(t *testing.T) {
 	l := library(t)
 	types := []tensor.DType{tensor.Float32, tensor.Uint8, tensor.Int8, tensor.Uint16, tensor.Int16, tensor.Int32, tensor.Int64, tensor.Bool,
-		tensor.Float16, tensor.Float64, tensor.Uint32, tensor.Uint64, tensor.BFloat16}
+		tensor.Float16, tensor.Float64, tensor.Uint32, tensor.Uint64, tensor.BFloat16,
+		tensor.Float8E4M3FN, tensor.Float8E4M3FNUZ, tensor.Float8E5M2, tensor.Float8E5M2FNUZ}
 	shapes := [][]int64{{}, {0}, {1}, {2, 3}, {3, 0, 2}, {2, 1, 2, 1, 2}}
 	for _, d := range types {
 		for _, shape := range shapes {
@@ -261,7 +258,7 @@ func TestRunRefusesWhatDoesNotFit(t *testing.T) {
 			t.Errorf("%s: code %s, %v", name, fault.CodeOf(err), err)
 		}
 	}
-	if _, err := s.Run(context.Background(), map[string]tensor.Value{"x": {}}); fault.CodeOf(err) != fault.EngineNeeded {
+	if _, err := s.Run(context.Background(), map[string]tensor.Value{"x": {}}); fault.CodeOf(err) != fault.Contract {
 		t.Errorf("no tensor: %v", err)
 	}
 	if _, err := s.Run(context.Background(), map[string]tensor.Value{"x": {Tensor: &good}}); err != nil {

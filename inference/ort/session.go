@@ -3,6 +3,7 @@ package ort
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -29,6 +30,9 @@ type Session struct {
 	inNames  []uintptr // in the library's memory
 	outNames []uintptr
 	in, out  []tensor.Info
+
+	listener  uintptr        // number of our ear in the library's log
+	placement map[string]int // what it heard while the model was opened
 }
 
 // Open loads a model from its bytes, which are not kept. Errors: fault.ModelInvalid, fault.EngineNeeded for operators,
@@ -43,8 +47,13 @@ func (l *Library) Open(model []byte, o Options) (*Session, error) {
 	}
 	defer l.free(fnReleaseSessionOptions, opts)
 	s := &Session{lib: l}
+	if s.listener, err = l.listen(opts); err != nil {
+		return nil, fault.New(fault.Internal, "listening to the engine's log: %w", err)
+	}
 	err = l.do(fnCreateSessionFromArray, l.env, uintptr(unsafe.Pointer(&model[0])), uintptr(len(model)), opts, uintptr(unsafe.Pointer(&s.ptr)))
+	s.placement = listening.heard(s.listener)
 	if err != nil {
+		listening.forget(s.listener)
 		return nil, openError(err)
 	}
 	if err := s.describe(); err != nil {
@@ -127,7 +136,7 @@ func openError(err error) error {
 	case has("CPU EP has been explicitly disabled"):
 		return fault.New(fault.EngineNeeded, "the accelerator cannot run the whole model, parts would fall back to the CPU: %w", err)
 	case st.code == codeNotImplemented, has("is not a registered function/op"), has("under development and support for this is limited"),
-		has("No Op registered for"), has("No opset import for domain"), has("Unsupported model IR version"):
+		has("No Op registered for"), has("is not currently registered or supported"), has("No opset import for domain"), has("Unsupported model IR version"):
 		return fault.New(fault.EngineNeeded, "the model asks for what this engine does not have: %w", err)
 	}
 	return fault.New(fault.ModelInvalid, "the engine refuses the model: %w", err)
@@ -169,6 +178,7 @@ func (s *Session) Close() error {
 	s.inNames, s.outNames = nil, nil
 	s.lib.free(fnReleaseSession, s.ptr)
 	s.ptr = 0
+	listening.forget(s.listener)
 	return nil
 }
 
@@ -184,8 +194,8 @@ func (s *Session) Run(ctx context.Context, inputs map[string]tensor.Value) (map[
 		return nil, err
 	}
 	l := s.lib
-	in := make([]uintptr, len(s.in), len(s.in)+1) // one more, so that &in[0] is valid for none
-	out := make([]uintptr, len(s.out), len(s.out)+1)
+	in := make([]uintptr, len(s.in))
+	out := make([]uintptr, len(s.out))
 	defer func() {
 		for _, v := range append(in, out...) {
 			l.free(fnReleaseValue, v)
@@ -201,21 +211,41 @@ func (s *Session) Run(ctx context.Context, inputs map[string]tensor.Value) (map[
 		if !ok {
 			return nil, fault.New(fault.Contract, "input %q of the model is missing", info.Name)
 		}
-		err := checkInput(info, v.Tensor)
+		err := checkInput(info, v)
 		var p uintptr
 		if err == nil {
-			p, err = l.newValue(v)
+			p, err = l.newValue(info, v)
 		}
 		if err != nil {
 			return nil, fault.New(fault.CodeOf(err), "input %q: %w", info.Name, err)
 		}
 		in[i] = p
 	}
+	if err := s.run(ctx, in, out); err != nil {
+		return nil, err
+	}
+	result := make(map[string]tensor.Value, len(out))
+	for i, info := range s.out {
+		v, err := l.readValue(info, out[i])
+		if err != nil {
+			return nil, fault.New(fault.CodeOf(err), "output %q: %w", info.Name, err)
+		}
+		result[info.Name] = v
+	}
+	return result, nil
+}
+
+// run calls the model on values in the library's memory and puts its outputs into out; the caller releases both.
+func (s *Session) run(ctx context.Context, in, out []uintptr) error {
+	l := s.lib
 	var opts uintptr
 	if err := l.do(fnCreateRunOptions, uintptr(unsafe.Pointer(&opts))); err != nil {
-		return nil, fault.New(fault.Internal, "making run options: %w", err)
+		return fault.New(fault.Internal, "making run options: %w", err)
 	}
 	defer l.free(fnReleaseRunOptions, opts)
+	if err := l.quiet(opts); err != nil {
+		return fault.New(fault.Internal, "setting run options: %w", err)
+	}
 	finished := make(chan struct{})
 	watched := make(chan struct{})
 	go func() {
@@ -232,26 +262,45 @@ func (s *Session) Run(ctx context.Context, inputs map[string]tensor.Value) (map[
 	<-watched
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
-		return nil, runError(err)
+		return runError(err)
 	}
-	result := make(map[string]tensor.Value, len(out))
-	for i, info := range s.out {
-		v, err := l.readValue(out[i])
-		if err != nil {
-			return nil, fault.New(fault.CodeOf(err), "output %q: %w", info.Name, err)
-		}
-		result[info.Name] = v
-	}
-	return result, nil
+	return nil
 }
 
-// checkInput compares element type, rank and fixed dimensions. Rank 0 may also mean that the model does not know the rank.
-func checkInput(info tensor.Info, t *tensor.Tensor) error {
-	if t == nil || info.Kind != "tensor" {
-		return nil // newValue says that only tensors can be inputs; the library refuses the rest
+// checkInput compares kind, element type, rank and fixed dimensions. Rank 0 may also mean that the model does not know the rank.
+func checkInput(info tensor.Info, v tensor.Value) error {
+	given := "nothing"
+	switch {
+	case v.Tensor != nil:
+		given = "tensor"
+	case v.Sequence != nil:
+		given = "sequence of tensors"
+	case v.Maps != nil:
+		given = fmt.Sprintf("sequence of %d maps", len(v.Maps))
+	case v.Empty:
+		given = "optional"
 	}
+	wanted, optional := info.Type, false
+	if info.Kind == "optional" {
+		wanted, optional = strings.TrimSuffix(strings.TrimPrefix(info.Type, "optional("), ")"), true
+	}
+	sequence, maps := strings.HasPrefix(wanted, "sequence("), strings.HasPrefix(wanted, "sequence(map(")
+	switch {
+	case v.Empty && optional, v.Maps != nil && maps, len(v.Maps) == 1 && info.Kind == "map":
+		return nil
+	case v.Sequence != nil && sequence && !maps:
+		for i, t := range v.Sequence {
+			if t == nil || t.DType != info.DType {
+				return fault.New(fault.Contract, "tensor %d of the sequence is not of element type %s", i, info.DType)
+			}
+		}
+		return nil
+	case v.Tensor == nil || sequence || info.Kind == "map":
+		return fault.New(fault.Contract, "is a %s, want %s", given, info.Type)
+	}
+	t := v.Tensor
 	if t.DType != info.DType {
 		return fault.New(fault.Contract, "has element type %s, want %s", t.DType, info.DType)
 	}
@@ -315,7 +364,10 @@ func (s *Session) describe() error {
 // maxTypeDepth limits types nested in types.
 const maxTypeDepth = 16
 
-// describeType fills kind, element type and shape; of sequences and maps those of the innermost tensor.
+// kinds are the words for ONNX kinds, those of tensor.Info.Kind.
+var kinds = map[int32]string{typeTensor: "tensor", typeSequence: "sequence", typeMap: "map", typeSparse: "sparse", typeOptional: "optional"}
+
+// describeType fills kind, element type and shape; of all but tensors those of the innermost one.
 func (l *Library) describeType(t uintptr, info *tensor.Info, depth int) error {
 	if depth > maxTypeDepth {
 		return errors.New("types are nested too deep")
@@ -324,34 +376,45 @@ func (l *Library) describeType(t uintptr, info *tensor.Info, depth int) error {
 	if err := l.do(fnGetOnnxTypeFromTypeInfo, t, uintptr(unsafe.Pointer(&kind))); err != nil {
 		return err
 	}
-	names := map[int32]string{typeTensor: "tensor", typeSequence: "sequence", typeMap: "map", typeSparse: "sparse", typeOptional: "optional"}
-	if depth == 0 {
-		info.Kind = names[kind]
-	}
-	inner := func(cast, get int) error {
-		var c, e uintptr
+	inner := func(cast, get int) (c uintptr, err error) {
+		var e uintptr
 		if err := l.do(cast, t, uintptr(unsafe.Pointer(&c))); err != nil {
-			return err
+			return 0, err
 		}
 		if err := l.do(get, c, uintptr(unsafe.Pointer(&e))); err != nil {
-			return err
+			return 0, err
 		}
 		defer l.free(fnReleaseTypeInfo, e)
-		return l.describeType(e, info, depth+1)
+		return c, l.describeType(e, info, depth+1)
 	}
+	var c uintptr
+	var err error
 	switch kind {
 	case typeTensor:
-		var c uintptr
 		if err := l.do(fnCastTypeInfoToTensorInfo, t, uintptr(unsafe.Pointer(&c))); err != nil {
 			return err
 		}
-		return l.describeTensor(c, info)
+		if err := l.describeTensor(c, info); err != nil {
+			return err
+		}
+		info.Type = info.DType.String()
 	case typeSequence:
-		return inner(fnCastTypeInfoToSequenceInfo, fnGetSequenceElementType)
+		_, err = inner(fnCastTypeInfoToSequenceInfo, fnGetSequenceElementType)
+		info.Type = "sequence(" + info.Type + ")"
+	case typeOptional:
+		_, err = inner(fnCastTypeInfoToOptionalInfo, fnGetOptionalContainedType)
+		info.Type = "optional(" + info.Type + ")"
 	case typeMap:
-		return inner(fnCastTypeInfoToMapTypeInfo, fnGetMapValueType)
+		var key int32
+		if c, err = inner(fnCastTypeInfoToMapTypeInfo, fnGetMapValueType); err == nil {
+			err = l.do(fnGetMapKeyType, c, uintptr(unsafe.Pointer(&key)))
+		}
+		info.Type = "map(" + tensor.DType(key).String() + "," + info.Type + ")"
+	default:
+		info.Type = kinds[kind]
 	}
-	return nil
+	info.Kind = kinds[kind]
+	return err
 }
 
 // maxRank is the largest number of dimensions read from the library.

@@ -106,7 +106,7 @@ func compile(p *onnx.Model, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.main, m.slots, m.out = g, len(c.types), p.Graph.Outputs
+	m.main, m.slots, m.out, m.nodes = g, len(c.types), p.Graph.Outputs, c.nodes
 	for i, v := range m.out {
 		if t := g.types[i]; t != tensor.Undefined && v.Type.Kind == onnx.KindTensor && v.Type.Elem != t {
 			return nil, invalid("output %q is declared %s and is %s", v.Name, v.Type.Elem, t)
@@ -244,7 +244,7 @@ func (c *compiler) inputs(p *onnx.Graph, s *scope) error {
 			return unsupported("input %q of kind %q", v.Name, v.Type.Kind)
 		}
 		if makeData(v.Type.Elem, 0) == nil {
-			return unsupported("input %q of element type %d (%s)", v.Name, int32(v.Type.Elem), v.Type.Elem)
+			return unsupported("input %q of element type %s", v.Name, v.Type.Elem)
 		}
 		k, ok := s.slots[v.Name]
 		if ok && c.types[k] != v.Type.Elem {
@@ -355,15 +355,15 @@ func domainName(d string) string {
 // constant decodes a tensor that is part of the model and charges its memory to the model.
 func (c *compiler) constant(t *onnx.Tensor) (*value, error) {
 	t2 := t.Value
+	if makeData(t2.DType, 0) == nil {
+		return nil, unsupported("tensors of element type %s", t2.DType)
+	}
 	if t.External != nil {
 		raw, err := c.external(t)
 		if err != nil {
 			return nil, err
 		}
 		t2.Raw = raw
-	}
-	if t2.DType.Size() == 0 && t2.DType != tensor.String {
-		return nil, unsupported("tensors of element type %d", int32(t2.DType))
 	}
 	size := max(int64(len(t2.Raw)), 16*int64(len(t2.Strings)))
 	if size > c.m.most-c.m.used {

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -17,25 +16,13 @@ import (
 	"sluice/inference/reference"
 	"sluice/inference/tensor"
 	"sluice/internal/fault"
+	"sluice/internal/testort"
 )
 
-// fullRuntime loads the ONNX Runtime that SLUICE_ORT_LIB names, or the one in .cache/ort, or skips.
+// fullRuntime loads ONNX Runtime, or skips.
 func fullRuntime(t *testing.T) *ort.Library {
 	t.Helper()
-	path := os.Getenv("SLUICE_ORT_LIB")
-	if path == "" {
-		found, err := filepath.Glob("../../.cache/ort/*/" + runtime.GOOS + "-" + runtime.GOARCH + "/*onnxruntime*")
-		if err != nil || len(found) == 0 {
-			t.Skip("no ONNX Runtime: SLUICE_ORT_LIB is not set and .cache/ort is empty (scripts/fetch-ort.sh)")
-		}
-		slices.Sort(found)
-		path = found[len(found)-1]
-	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := ort.Load(path)
+	l, err := ort.Load(testort.Library(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,7 @@ type Model struct {
 	most   int64
 	used   int64 // by constants
 	peak   atomic.Int64
+	nodes  int
 }
 
 type constant struct {
@@ -91,6 +92,9 @@ func (m *Model) Close() error { return nil }
 // Peak is the most that tensors alive at one time have taken in any run so far, constants included, in bytes: what
 // Options.MaxMemory limits.
 func (m *Model) Peak() int64 { return max(m.peak.Load(), m.used) }
+
+// Placement says that all nodes, those of branches included, run on the CPU.
+func (m *Model) Placement() map[string]int { return map[string]int{"cpu": m.nodes} }
 
 // Run computes all outputs. Errors: fault.Contract for inputs that do not fit the model, fault.ModelInvalid when shapes
 // or indices within the model do not agree, fault.EngineNeeded, fault.ModelLimit, and ctx's error soon after ctx ends.

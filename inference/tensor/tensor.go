@@ -24,12 +24,21 @@ const (
 	Complex64  DType = 14
 	Complex128 DType = 15
 	BFloat16   DType = 16
+
+	Float8E4M3FN   DType = 17
+	Float8E4M3FNUZ DType = 18
+	Float8E5M2     DType = 19
+	Float8E5M2FNUZ DType = 20
+	Uint4          DType = 21
+	Int4           DType = 22
 )
 
 var names = map[DType]string{
 	Float32: "float32", Uint8: "uint8", Int8: "int8", Uint16: "uint16", Int16: "int16", Int32: "int32",
 	Int64: "int64", String: "string", Bool: "bool", Float16: "float16", Float64: "float64", Uint32: "uint32",
 	Uint64: "uint64", BFloat16: "bfloat16", Complex64: "complex64", Complex128: "complex128",
+	Float8E4M3FN: "float8e4m3fn", Float8E4M3FNUZ: "float8e4m3fnuz", Float8E5M2: "float8e5m2", Float8E5M2FNUZ: "float8e5m2fnuz",
+	Uint4: "uint4", Int4: "int4",
 }
 
 // String is the name used in an inference contract, such as "float32".
@@ -50,10 +59,10 @@ func ParseDType(s string) (DType, bool) {
 	return Undefined, false
 }
 
-// Size is the width of one element in bytes; 0 for String and Undefined.
+// Size is the width of one element in bytes; 0 for String, Undefined and the 4-bit types.
 func (d DType) Size() int {
 	switch d {
-	case Uint8, Int8, Bool:
+	case Uint8, Int8, Bool, Float8E4M3FN, Float8E4M3FNUZ, Float8E5M2, Float8E5M2FNUZ:
 		return 1
 	case Uint16, Int16, Float16, BFloat16:
 		return 2
@@ -67,6 +76,21 @@ func (d DType) Size() int {
 	return 0
 }
 
+// Bytes is the length of n elements in Tensor.Raw; two 4-bit elements share a byte, the first in its low half. It is -1
+// for String, Undefined, and lengths that cannot be counted.
+func (d DType) Bytes(n int64) int64 {
+	size := int64(d.Size())
+	switch {
+	case n < 0:
+		return -1
+	case d == Uint4 || d == Int4:
+		return n/2 + n%2
+	case size == 0 || n > (1<<62)/size:
+		return -1
+	}
+	return n * size
+}
+
 // Tensor is a dense value in row-major order.
 type Tensor struct {
 	DType   DType
@@ -75,10 +99,13 @@ type Tensor struct {
 	Strings []string
 }
 
-// Value is a tensor or, from ONNX-ML classifiers, a sequence of maps. Exactly one field is set.
+// Value is one of the kinds that inputs and outputs of ONNX models have. Exactly one field is set; those of an optional
+// type are what they hold, or Empty.
 type Value struct {
-	Tensor *Tensor
-	Maps   []Map
+	Tensor   *Tensor
+	Maps     []Map     // a sequence of maps, as ONNX-ML classifiers give it; where a model has a single map, exactly one
+	Sequence []*Tensor // a sequence of tensors of one element type; not nil when set, perhaps of no length
+	Empty    bool      // an optional that holds nothing
 }
 
 // Map is one ONNX map: keys are int64 or string, values float32.
@@ -88,13 +115,16 @@ type Map struct {
 	Values     []float32
 }
 
-// Info describes an input or output of a model. A dimension of -1 is not fixed; DimNames names it where the model does.
+// Info describes an input or output of a model. Of a sequence, map or optional, DType and Shape are those of the
+// innermost tensor. A dimension of -1 is not fixed; DimNames names it where the model does. A Shape of nil means that the
+// model does not say how many dimensions there are.
 type Info struct {
 	Name     string
 	DType    DType
 	Shape    []int64
 	DimNames []string
 	Kind     string // "tensor", "sequence", "map", "optional"
+	Type     string // in full, as contracts write it: "float32", "sequence(map(int64,float32))", "optional(sequence(float32))"
 }
 
 // Elements is the product of shape; 1 for a scalar; -1 when negative or too large to count.

@@ -23,6 +23,8 @@ const (
 	KeysDir    = "ai_models/keys"
 	BundlesDir = "ai_models/bundles"
 	PolicyFile = "ai_models/policy.json"
+	// PoliciesDir keeps every policy that was ever taken, as N.json: sign-offs name the one they were made under.
+	PoliciesDir = "ai_models/policies"
 	// VendorKeyFile is the vendor's signing key for those who check bundles by themselves.
 	VendorKeyFile = "ai_models/keys/oem_model_signing.pub"
 	LatestName    = "latest"
@@ -45,7 +47,7 @@ const (
 
 // Limits of what is read from these files.
 const (
-	MaxRecord   = 4 << 20
+	MaxRecord   = 32 << 20
 	MaxPolicy   = 1 << 20
 	MaxManifest = 8 << 20
 	MaxSig      = 64 << 10

@@ -34,6 +34,8 @@ const (
 // Events whose marks others look for.
 const (
 	EventSignOff  = "signoff"
+	EventVoid     = "signoff_void"    // a signature that does not count any more, for something changed
+	EventRequest  = "signoff_request" // a sign-off that a person elsewhere is asked for
 	EventActivate = "activate"
 	EventRecord   = "record"
 )

@@ -148,15 +148,16 @@ const (
 	InfoThen     = "then" // status of the outcome when the change took place
 )
 
-// Approvals are the sign-offs of one stage for one version.
+// Approvals are the sign-offs of one stage for one version. Those that were voided are not among them.
 type Approvals struct {
 	*compliance.Approval
 	SignOffs  []SignOff // where they lie, in the order they were signed
 	Envelopes [][]byte
+	Want      compliance.Want // what they were judged to be for
 }
 
 // Approvals collects the sign-offs that the log took in for a stage of a version, proves each file by its digest and
-// all of them by the policy. E-SIGNOFF-INVALID for a signature that is gone or changed, E-RECORD-EDITED for the report
+// all of them by the policy. E-SIGNOFF-INVALID for a signature that is gone or changed, E-RECORD-EDITED for a report
 // beside it; E-POLICY-NONE without a policy.
 func (d *Dir) Approvals(l *Ledger, policy *compliance.Policy, stage Stage, r *Record, manifest []byte) (*Approvals, error) {
 	if policy == nil {
@@ -164,8 +165,13 @@ func (d *Dir) Approvals(l *Ledger, policy *compliance.Policy, stage Stage, r *Re
 	}
 	out := &Approvals{}
 	numbers := map[bundle.Digest]int{}
+	out.Want = compliance.Want{Stage: compliance.Stage(stage), Manifest: manifest, Version: r.Version, Variant: r.Variant, Machine: r.Machine,
+		Installer: r.Installer, Emergency: r.Emergency.Plain(), Forms: map[bundle.Digest][]byte{},
+		Logged:   func(e bundle.Digest) (int, bool) { n, ok := numbers[e]; return n, ok },
+		PolicyAt: func(number int) (*compliance.Policy, error) { return d.PolicyAt(l, number) }}
+	void := voided(l)
 	for _, m := range l.Done(EventSignOff) {
-		if m.Info[InfoStage] != string(stage) || m.Info[InfoVariant] != r.Variant || m.Info[InfoManifest] != r.ManifestSHA384.String() ||
+		if m.Info[InfoStage] != string(stage) || m.Info[InfoVariant] != r.Variant || m.Info[InfoManifest] != r.ManifestSHA384.String() || void[m.Path] ||
 			!SameEmergency(m, r.Emergency) { // what was signed for in an emergency is not signed for without one, nor the other way round
 			continue
 		}
@@ -183,17 +189,86 @@ func (d *Dir) Approvals(l *Ledger, policy *compliance.Policy, stage Stage, r *Re
 		if err := d.checkReports(l, m.Path); err != nil {
 			return nil, err
 		}
+		form, err := d.Read(FormOf(m.Path), compliance.MaxFormSize)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !odd(err) {
+			return nil, err
+		}
+		if err == nil { // one that is gone is missed by the decision that names it
+			out.Want.Forms[Sum(form)] = form
+		}
 	}
 	var err error
-	out.Approval, err = compliance.CheckApprovals(policy, out.Envelopes, compliance.Want{
-		Stage: compliance.Stage(stage), Manifest: manifest, Version: r.Version, Variant: r.Variant, Machine: r.Machine, Emergency: r.Emergency.Plain(),
-		Logged: func(e bundle.Digest) (int, bool) { n, ok := numbers[e]; return n, ok },
-	})
+	out.Approval, err = compliance.CheckApprovals(policy, out.Envelopes, out.Want)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
+
+// PolicyAt is an earlier policy of the site, proven by the log that took it in; nil when it was not kept.
+func (d *Dir) PolicyAt(l *Ledger, number int) (*compliance.Policy, error) {
+	name := PolicyPath(number)
+	have, err := d.Have(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.Check(name, have); err != nil || have == Absent {
+		return nil, err
+	}
+	raw, err := d.Read(name, MaxPolicy)
+	if err != nil {
+		return nil, edited(name, err)
+	}
+	env, err := bundle.ParseEnvelope(raw)
+	if err != nil {
+		return nil, fault.New(fault.RecordEdited, "policy %q: %w", name, err).With("path", name)
+	}
+	s, err := env.Unverified() // verified when it was taken in; the log says that it is still the same
+	if err != nil {
+		return nil, fault.New(fault.RecordEdited, "policy %q: %w", name, err).With("path", name)
+	}
+	return compliance.PolicyOf(s)
+}
+
+// PolicyPath is where the policy with that number is kept.
+func PolicyPath(number int) string { return PoliciesDir + "/" + strconv.Itoa(number) + ".json" }
+
+// Suffixes of what lies beside a person's signature.
+const (
+	FormSuffix = ".form.json" // what they saw and answered
+	VoidSuffix = ".void.json" // why it does not count any more
+)
+
+// FormOf is the name of the form that belongs to an envelope.
+func FormOf(envelope string) string { return strings.TrimSuffix(envelope, EnvelopeSuffix) + FormSuffix }
+
+// VoidOf is the name of what voids an envelope.
+func VoidOf(envelope string) string { return strings.TrimSuffix(envelope, EnvelopeSuffix) + VoidSuffix }
+
+// voided are the envelopes that do not count any more.
+func voided(l *Ledger) map[string]bool {
+	out := map[string]bool{}
+	for _, m := range l.Done(EventVoid) {
+		out[strings.TrimSuffix(m.Path, VoidSuffix)+EnvelopeSuffix] = true
+	}
+	return out
+}
+
+// VoidSchema is the format of what voids a signature.
+const VoidSchema = "sluice-void/1"
+
+// Void says of a signature that it does not count any more, and what changed after it.
+type Void struct {
+	Schema   string        `json:"schema"`
+	Stage    Stage         `json:"stage"`
+	Person   string        `json:"person"`
+	Envelope bundle.Digest `json:"envelope_sha384"`
+	Changed  []string      `json:"changed"` // as compliance.Change writes it
+	At       string        `json:"at"`      // RFC 3339, UTC, by the local clock
+}
+
+// Encode writes the void.
+func (v *Void) Encode() ([]byte, error) { return encode(v) }
 
 // EnvelopeSuffix ends the name of what a person signed; the readable reports beside it share the rest of the name.
 const EnvelopeSuffix = ".dsse.json"
@@ -225,9 +300,26 @@ func (d *Dir) CheckLadder(l *Ledger, policy *compliance.Policy, r *Record, manif
 			return fault.New(fault.NotSignedOff, "version %q is not signed off for stage %q: missing %q", r.Version, stage, a.MissingRoles).
 				With("stage", string(stage)).With("missing_roles", a.MissingRoles)
 		}
+		for _, one := range a.Signed {
+			if changed := one.Decision.ChangedProof(r.ProofFacts()); len(changed) > 0 {
+				return Voided(one, stage, changed)
+			}
+		}
 		named = append(named, a.SignOffs...)
 		if stage == r.Stage {
 			break
+		}
+	}
+	if err := d.checkPolicyRef(l, policy, r); err != nil {
+		return err
+	}
+	if proof := r.Proof.Report; proof != nil { // what the evidence of the sign-offs opens
+		have, err := d.Have(proof.Path)
+		if err != nil {
+			return err
+		}
+		if err := l.Check(proof.Path, have); err != nil {
+			return err
 		}
 	}
 	for _, s := range r.SignOffs { // later signatures may have come; those that counted must still stand
@@ -241,6 +333,31 @@ func (d *Dir) CheckLadder(l *Ledger, policy *compliance.Policy, r *Record, manif
 		}
 	}
 	return nil
+}
+
+// Voided is the refusal of a signature after which something changed.
+func Voided(s compliance.Signed, stage Stage, changed []compliance.Change) error {
+	codes := compliance.ChangeCodes(changed)
+	return fault.New(fault.SignoffVoid, "the signature of %q for stage %q is void: changed since: %q", s.Person, stage, codes).
+		With("person", s.Person).With("stage", string(stage)).With("changed", codes)
+}
+
+// checkPolicyRef proves that the policy a record names is one of this site's.
+func (d *Dir) checkPolicyRef(l *Ledger, policy *compliance.Policy, r *Record) error {
+	then := policy
+	if r.Policy.Number != policy.Number {
+		var err error
+		if then, err = d.PolicyAt(l, r.Policy.Number); err != nil {
+			return err
+		}
+	}
+	if then != nil {
+		if digest, err := then.SHA384(); err != nil || digest == r.Policy.SHA384 && then.Number == r.Policy.Number {
+			return err
+		}
+	}
+	return fault.New(fault.RecordEdited, "the record of stage %q names policy number %d with digest %s, which is none of this site's", r.Stage, r.Policy.Number, r.Policy.SHA384).
+		With("path", r.Stage.RecordFile())
 }
 
 // RollbackPredicate is what a person signs to return to the version that was live before (TypeRollback); the

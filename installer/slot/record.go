@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 
 	"sluice/bundle"
 	"sluice/compliance"
+	"sluice/inference"
 	"sluice/internal/fault"
 )
 
@@ -35,6 +38,8 @@ type Record struct {
 	Machine        Machine         `json:"machine"`
 	SignOffs       []SignOff       `json:"sign_offs,omitempty"` // of this stage and the ones below
 	Logs           map[string]Head `json:"logs"`                // heads of the logs right before this record was made
+	Policy         *PolicyRef      `json:"policy,omitempty"`    // paper, live: what the sign-offs were judged by
+	Installer      string          `json:"installer,omitempty"` // who installed this version, as they said
 	Attempts       []Attempt       `json:"attempts,omitempty"`  // demo: variants tried in this installation, in order
 	At             string          `json:"at"`                  // RFC 3339, UTC, by the local clock
 	Operator       string          `json:"operator,omitempty"`
@@ -72,20 +77,24 @@ type Engine struct {
 // Proof is the golden report of a passed smoke test.
 type Proof struct {
 	Cases    []Case  `json:"cases"`
+	Warmup   int     `json:"warmup,omitempty"` // calls per case before timing
+	Runs     int     `json:"runs,omitempty"`   // timed calls per case
 	MedianMS float64 `json:"median_ms"`
 	P95MS    float64 `json:"p95_ms"`
 	LimitMS  float64 `json:"limit_ms"`
 	PeakMiB  int64   `json:"peak_mib"`
 	LimitMiB int64   `json:"limit_mib"`
+	// Report is the whole smoke report under reports/.
+	Report *compliance.Source `json:"report,omitempty"`
 }
 
-// Case is one golden case that passed.
-type Case struct {
-	Model     string  `json:"model"`
-	Name      string  `json:"name"`
-	WorstAbs  float64 `json:"worst_abs"`
-	WorstRel  float64 `json:"worst_rel"`
-	LatencyMS float64 `json:"latency_ms"`
+// Case is one golden case.
+type Case = inference.CaseResult
+
+// PolicyRef names one policy of the site.
+type PolicyRef struct {
+	Number int           `json:"number"`
+	SHA384 bundle.Digest `json:"sha384"` // in RFC 8785 form
 }
 
 // SignOff names a signed record under reports/ by its digest.
@@ -107,6 +116,39 @@ type Attempt struct {
 	Passed  bool       `json:"passed"`
 	Code    fault.Code `json:"code,omitempty"`
 	Reason  string     `json:"reason,omitempty"`
+	// Report holds each golden case. nil when it never came to them and, in a record, for the attempt that passed: its
+	// rows are the record's proof.
+	Report *inference.Report `json:"smoke,omitempty"`
+	// Omitted are rows of cases that passed and are left out of a record for their number (MaxRows).
+	Omitted int `json:"rows_omitted,omitempty"`
+}
+
+// MaxRows is how many golden cases of a failed attempt a record keeps: those that failed come first. The log has them all.
+const MaxRows = 1000
+
+// Kept is the attempt as a record keeps it.
+func (a Attempt) Kept() Attempt {
+	switch {
+	case a.Report == nil:
+	case a.Passed:
+		a.Report = nil
+	case len(a.Report.Cases) > MaxRows:
+		r := *a.Report
+		cases := slices.Clone(r.Cases)
+		slices.SortStableFunc(cases, func(x, y Case) int {
+			switch {
+			case x.Passed == y.Passed:
+				return 0
+			case y.Passed:
+				return -1
+			}
+			return 1
+		})
+		a.Omitted = len(cases) - MaxRows
+		r.Cases = cases[:MaxRows]
+		a.Report = &r
+	}
+	return a
 }
 
 // Encode writes the record as indented JSON after checking it.
@@ -168,6 +210,9 @@ func (r *Record) check() error {
 		if err := s.check(); err != nil {
 			return err
 		}
+	}
+	if r.Stage == Demo && r.Policy != nil || r.Stage != Demo && (r.Policy == nil || r.Policy.Number < 1 || r.Policy.SHA384.IsZero()) {
+		return fmt.Errorf("stage %q with policy %+v", r.Stage, r.Policy)
 	}
 	if r.Rollback != nil {
 		if err := r.Rollback.check(); err != nil {
@@ -243,3 +288,25 @@ func encode(v any) ([]byte, error) {
 }
 
 func sum384(data []byte) [sha512.Size384]byte { return sha512.Sum384(data) }
+
+// ProofFacts is what a record says of its golden cases and measured limits, as evidence of a checklist.
+func (r *Record) ProofFacts() compliance.Evidence {
+	p := r.Proof
+	worstAbs, worstRel := 0.0, 0.0
+	for _, c := range p.Cases {
+		worstAbs, worstRel = max(worstAbs, c.WorstAbs), max(worstRel, c.WorstRel)
+	}
+	number := func(f float64) string { return strconv.FormatFloat(f, 'g', 4, 64) }
+	var sources []compliance.Source
+	if p.Report != nil {
+		sources = []compliance.Source{*p.Report}
+	}
+	return compliance.Evidence{
+		compliance.EvidenceGolden: {Passed: len(p.Cases) > 0, Sources: sources, Values: map[string]string{"cases": strconv.Itoa(len(p.Cases)),
+			"worst_abs": number(worstAbs), "worst_rel": number(worstRel), "engine": r.Engine.Kind, "engine_version": r.Engine.Version,
+			"provider": r.Engine.Provider}},
+		compliance.EvidenceLimits: {Passed: p.MedianMS <= p.LimitMS && (p.LimitMiB == 0 || p.PeakMiB <= p.LimitMiB), Sources: sources, Values: map[string]string{
+			"median_ms": number(p.MedianMS), "p95_ms": number(p.P95MS), "limit_ms": number(p.LimitMS),
+			"peak_mib": strconv.FormatInt(p.PeakMiB, 10), "limit_mib": strconv.FormatInt(p.LimitMiB, 10)}},
+	}
+}

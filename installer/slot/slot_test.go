@@ -18,6 +18,7 @@ func goodRecord() *Record {
 		ManifestSHA384: Sum([]byte("m")), TrustRoot: 1, Engine: Engine{Kind: "reference", Provider: "cpu", Threads: 1},
 		Proof: Proof{Cases: []Case{{Model: "a", Name: "b", WorstAbs: 1e-7}}, MedianMS: 0.25}, Machine: Machine{KeyID: "k", System: Sum(nil)},
 		SignOffs: []SignOff{{Stage: Live, Path: "reports/odbior-live-1.4.2-x.dsse.json", SHA384: Sum([]byte("s")), Person: "anna"}},
+		Policy:   &PolicyRef{Number: 1, SHA384: Sum([]byte("p"))},
 		Logs:     map[string]Head{"demo": {Entries: 3, SHA384: Sum([]byte("h"))}}, At: "2026-11-24T12:00:00Z"}
 }
 
@@ -56,6 +57,7 @@ func TestRecordRefused(t *testing.T) {
 		"letter case":      strings.Replace(text, `"at":`, `"At":`, 1),
 		"duplicate":        strings.Replace(text, `"variant": "v"`, `"variant": "v", "variant": "w"`, 1),
 		"schema":           strings.Replace(text, RecordSchema, "sluice-record/2", 1),
+		"no policy":        strings.Replace(text, `"number": 1`, `"number": 0`, 1),
 		"another folder":   strings.Replace(text, "bundles/v1_4_2", "bundles/v1_4_3", 1),
 		"folder outside":   strings.Replace(text, "ai_models/bundles/v1_4_2", "../v1_4_2", 1),
 		"sign-off outside": strings.Replace(text, "reports/odbior", "reports/../odbior", 1),

@@ -35,7 +35,7 @@ var rules = map[string]rule{
 	"ui":             {append([]string{"installer", "gate"}, core...), "the window shows the core's results and never reaches into the command line"},
 	"installer":      {core, "the installer is the only package that knows the order of the steps; the gate must work without it"},
 	"gate":           {[]string{"installer/slot", "bundle", "verify", "inference", "compliance", "audit"}, "a bot links the gate: it must not bring the installer or the probe along"},
-	"installer/slot": {[]string{"bundle", "verify", "compliance"}, "the folders on disk know the format, the trust decision and the records, not the steps"},
+	"installer/slot": {[]string{"bundle", "verify", "compliance", "inference"}, "the folders on disk know the format, the trust decision, the records and the rows of a proof that stand in them, not the steps"},
 	"verify":         {[]string{"bundle"}, "the trust decision rests on the format alone"},
 	"hwprobe":        {[]string{"bundle"}, "what a machine is does not depend on trust or engines"},
 	"inference":      {[]string{"bundle"}, "engines run what they are given and decide nothing about trust"},
@@ -52,7 +52,7 @@ var rules = map[string]rule{
 }
 
 // tools are linked into no program: generators and makers of test data.
-var tools = []string{"internal/testbundle", "internal/demomodel", "internal/benchdata", "internal/testroot", "internal/real", "internal/archtest"}
+var tools = []string{"internal/testbundle", "internal/demomodel", "internal/benchdata", "internal/testroot", "internal/real", "internal/testort", "internal/archtest"}
 
 // source is one parsed file of ours.
 type source struct {

@@ -11,7 +11,9 @@ import (
 
 	"sluice/inference/onnx"
 	"sluice/inference/ort"
+	"sluice/inference/reference"
 	"sluice/inference/tensor"
+	"sluice/internal/testort"
 )
 
 type session interface {
@@ -19,17 +21,55 @@ type session interface {
 	Close() error
 }
 
-// TestONNXRuntimeAnswersTheGoldenCases needs ONNX Runtime's library: SLUICE_ORT_LIB is its absolute path.
 func TestONNXRuntimeAnswersTheGoldenCases(t *testing.T) {
-	path := os.Getenv("SLUICE_ORT_LIB")
-	if path == "" {
-		t.Skip("SLUICE_ORT_LIB is not set")
-	}
-	lib, err := ort.Load(path)
+	lib, err := ort.Load(testort.Library(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	proveDemo(t, func(model []byte) (session, error) { return lib.Open(model, ort.Options{}) })
+}
+
+// TestBothEnginesAgreeOnTheDemoModel holds the two engines against each other on bars of the test set that no golden case has,
+// within the tolerances of the bundle.
+func TestBothEnginesAgreeOnTheDemoModel(t *testing.T) {
+	lib, err := ort.Load(testort.Library(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []struct {
+		file, output string
+		abs, rel     float64
+	}{{fp32Model, OutputName, fp32Abs, fp32Rel}, {int8Model, OutputName, int8Abs, 0}, {treesModel, ForecastName, treesAbs, treesRel}} {
+		raw := demoFile(t, m.file)
+		full, err := lib.Open(raw, ort.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer full.Close()
+		small, err := reference.Load(raw, reference.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		samples, worst, n := shipped().Data.Test.Samples, 0.0, 0
+		for i := 7; i < len(samples); i += 40 {
+			x, _, err := onnx.ParseTensor(Case{Batch: [][Features]float64{samples[i].X}}.Input())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, want := floats(t, answer(t, small, x, m.output)), floats(t, answer(t, full, x, m.output))
+			for j := range want {
+				off := math.Abs(got[j] - want[j])
+				worst = max(worst, off)
+				if n++; !(off <= m.abs+m.rel*math.Abs(want[j])) {
+					t.Errorf("%s: bar %d, element %d: %v, ONNX Runtime says %v", m.file, i, j, got[j], want[j])
+				}
+			}
+		}
+		t.Logf("%s: %d elements, largest difference %.2g, tolerance %g + %g of the value", m.file, n, worst, m.abs, m.rel)
+		if n < 100 {
+			t.Errorf("%s: only %d elements were compared", m.file, n)
+		}
+	}
 }
 
 // proveDemo runs the three shipped models over their golden cases with the tolerances of the bundle, and over part of

@@ -43,6 +43,8 @@ const (
 	VolumeStale        Code = "E-VOLUME-STALE"      // volume of another release or size
 	VolumeIndex        Code = "E-VOLUME-INDEX"      // .volumes.sig missing or wrong
 	InstalledChanged   Code = "E-INSTALLED-CHANGED" // files of an installed version differ, are missing or too many
+	Request            Code = "E-REQUEST"           // a request for a sign-off, or its answer, is damaged or not genuine
+	LogExport          Code = "E-LOG-EXPORT"        // an exported log is damaged or not genuine
 
 	// 4: no models here.
 	BundleMissing  Code = "E-BUNDLE-MISSING"
@@ -73,6 +75,9 @@ const (
 	PolicyRefuses  Code = "E-POLICY-REFUSES"  // role, person or key not allowed here
 	SignoffInvalid Code = "E-SIGNOFF-INVALID" // a sign-off does not verify or belongs to something else
 	SignoffRefused Code = "E-SIGNOFF-REFUSED" // a person refused to sign
+	SignoffVoid    Code = "E-SIGNOFF-VOID"    // something changed after a signature
+	RequestStale   Code = "E-REQUEST-STALE"   // something changed since a sign-off was asked for elsewhere
+	RequestOther   Code = "E-REQUEST-OTHER"   // a signed request that was not made here, or is for something else
 	LogBroken      Code = "E-LOG-BROKEN"
 	RecordEdited   Code = "E-RECORD-EDITED"
 	MachineOther   Code = "E-MACHINE-OTHER"
@@ -95,6 +100,7 @@ const (
 	MediumDamaged  Code = "E-MEDIUM-DAMAGED" // a second read of the same bytes differs: dying stick, not tampering
 	RootReadonly   Code = "E-ROOT-READONLY"
 	RootFilesystem Code = "E-ROOT-FILESYSTEM"
+	Lease          Code = "E-LEASE"          // a bot's lease cannot be written
 	WindowMissing  Code = "E-WINDOW-MISSING" // no window program beside this one, or it cannot be started
 	WindowDisplay  Code = "E-WINDOW-DISPLAY" // no display, or it cannot be opened
 	WindowOpenGL   Code = "E-WINDOW-OPENGL"  // no usable OpenGL
@@ -117,7 +123,7 @@ var exits = map[Code]int{
 	SmokeFailed: 6, EngineLibrary: 6, EngineLoad: 6, EngineNeeded: 6, ModelInvalid: 6, ModelLimit: 6, ModelCrash: 6,
 	Contract: 6, NotRun: 6,
 	NotSignedOff: 7, NotLive: 7, StageOrder: 7, PolicyNone: 7, PolicyInvalid: 7, PolicyRefuses: 7, SignoffInvalid: 7,
-	SignoffRefused: 7, LogBroken: 7, RecordEdited: 7, MachineOther: 7, VersionInUse: 7, RollbackNone: 7,
+	SignoffRefused: 7, SignoffVoid: 7, RequestStale: 7, RequestOther: 7, Request: 3, LogExport: 3, Lease: 8, LogBroken: 7, RecordEdited: 7, MachineOther: 7, VersionInUse: 7, RollbackNone: 7,
 	IO: 8, Space: 8, SourceMissing: 8, MediumRemoved: 8, MediumDamaged: 8, RootReadonly: 8, RootFilesystem: 8,
 	EmergencyNeedless: 2, EmergencyPaper: 7, EmergencyReview: 7, EmergencyOver: 7, EmergencyClock: 7, EmergencyRefused: 7,
 	ReviewSelf: 7, ReviewNone: 7,

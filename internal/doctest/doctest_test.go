@@ -1,0 +1,153 @@
+// Package doctest runs the shell blocks of the documents, as written, against the program built from this source.
+//
+// Every block that begins with ```sh is run, in the page's order, in one shell that stops at the first error, in an empty
+// folder with sluice on PATH. What a page takes for granted stands in comments <!-- before: COMMAND -->, which readers do
+// not see. Blocks of other kinds are not run: ```text for output, ``` for what needs another machine. A command that must
+// be refused is written "COMMAND || echo refused".
+package doctest
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+)
+
+const docs = "../../docs"
+
+var (
+	blocks = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$|^<!-- before: (.*?) -->$")
+	needs  = regexp.MustCompile("(?m)^<!-- needs: (.*?) -->$")
+	fences = regexp.MustCompile("(?m)^```sh$")
+
+	programOnce sync.Once
+	programDir  string
+	programErr  error
+)
+
+// program builds sluice once for all pages.
+func program(t *testing.T) string {
+	t.Helper()
+	programOnce.Do(func() {
+		if programDir, programErr = os.MkdirTemp("", "doctest"); programErr != nil {
+			return
+		}
+		name := "sluice"
+		if runtime.GOOS == "windows" {
+			name += ".exe"
+		}
+		build := exec.Command("go", "build", "-o", filepath.Join(programDir, name), "sluice")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Logf("%s", out)
+			programErr = err
+		}
+	})
+	if programErr != nil {
+		t.Fatalf("building the program: %v", programErr)
+	}
+	return programDir
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if programDir != "" {
+		os.RemoveAll(programDir)
+	}
+	os.Exit(code)
+}
+
+// script is what a page's blocks say, and how many there are.
+func script(page []byte) (string, int) {
+	var b strings.Builder
+	n := 0
+	for _, m := range blocks.FindAllSubmatch(page, -1) {
+		if len(m[2]) > 0 {
+			b.Write(m[2])
+			b.WriteByte('\n')
+			continue
+		}
+		n++
+		b.Write(m[1])
+	}
+	return b.String(), n
+}
+
+// TestPages runs every page that has a block.
+func TestPages(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil || runtime.GOOS == "windows" {
+		t.Skip("the pages' commands are written for a POSIX shell")
+	}
+	pages := 0
+	err = filepath.WalkDir(docs, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".md" {
+			return err
+		}
+		page, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		text, n := script(page)
+		if n != len(fences.FindAll(page, -1)) {
+			t.Errorf("%s: %d of %d sh blocks can be read: is one not closed, or indented?", path, n, len(fences.FindAll(page, -1)))
+		}
+		if n == 0 {
+			return nil
+		}
+		pages++
+		name, err := filepath.Rel(docs, path)
+		if err != nil {
+			return err
+		}
+		t.Run(filepath.ToSlash(name), func(t *testing.T) {
+			t.Parallel()
+			for _, m := range needs.FindAllSubmatch(page, -1) {
+				for tool := range strings.FieldsSeq(string(m[1])) {
+					if _, err := exec.LookPath(tool); err != nil {
+						t.Skipf("%s is missing: bash scripts/setup-debian.sh installs it", tool)
+					}
+				}
+			}
+			run(t, sh, text)
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pages == 0 {
+		t.Error("no page has a block to run")
+	}
+}
+
+func run(t *testing.T, sh, text string) {
+	dir := t.TempDir()
+	t.Cleanup(func() { exec.Command("chmod", "-R", "u+w", dir).Run() }) // installed versions are read-only
+	page := filepath.Join(t.TempDir(), "page.sh")
+	if err := os.WriteFile(page, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), sh, "-eux", page)
+	cmd.Dir = dir
+	cmd.Env = []string{"PATH=" + program(t) + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + dir, "LC_ALL=C.UTF-8", "USER=anna"}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		t.Errorf("%v; the page's commands and what they said:\n%s", err, out.String())
+	}
+}
+
+// TestScript: blocks and what stands before them are found in order; other blocks are left alone.
+func TestScript(t *testing.T) {
+	page := "# T\n<!-- before: mkdir x -->\n```sh\ncd x\n```\n```text\nno\n```\n```\nno\n```\n```sh\npwd\n```\n"
+	if text, n := script([]byte(page)); text != "mkdir x\ncd x\npwd\n" || n != 2 {
+		t.Errorf("got %q, %d", text, n)
+	}
+}
