@@ -110,4 +110,7 @@ type Reason struct {
 	Field string `json:"field"` // the field of the variant: "requires.os", "engine", …
 	Want  string `json:"want"`
 	Have  string `json:"have"`
+	// Unknown says that it is not met only because this could not be found out: "os", "arch", "cpu_features", "cores",
+	// "memory", "gpu" (whether there is one), "gpu_device", "gpu_memory". "" when it is known not to be met.
+	Unknown string `json:"unknown,omitempty"`
 }

@@ -16,6 +16,14 @@ import (
 	"github.com/jaypipes/ghw/pkg/snapshot"
 )
 
+// TestMain makes the test binary its own child.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == Verb {
+		os.Exit(ChildMain(os.Stdin, ResultFile()))
+	}
+	os.Exit(m.Run())
+}
+
 // machine makes a root for Probe. Values that begin with "-> " are symbolic links.
 func machine(t *testing.T, files map[string]string) string {
 	t.Helper()
@@ -295,6 +303,7 @@ func TestGPUMemoryAndDrivers(t *testing.T) {
 	m := probe(t, machine(t, map[string]string{
 		pci + "0000:03:00.0/vendor": "0x1002", pci + "0000:03:00.0/device": "0x744C", pci + "0000:03:00.0/class": "0x030000",
 		pci + "0000:03:00.0/driver": "-> ../../../bus/pci/drivers/amdgpu", pci + "0000:03:00.0/mem_info_vram_total": "25753026560\n",
+		"sys/module/amdgpu/version": "6.8.5\n",
 		pci + "0000:04:00.0/vendor": "0x10de", pci + "0000:04:00.0/device": "0x2335", pci + "0000:04:00.0/class": "0x030200",
 		pci + "0000:04:00.0/driver":                        "-> ../../../bus/pci/drivers/nvidia",
 		"proc/driver/nvidia/version":                       "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024\nGCC version:  gcc version 12.2.0\n",
@@ -311,7 +320,7 @@ func TestGPUMemoryAndDrivers(t *testing.T) {
 		"sys/devices/platform/57000000.gpu/subsystem": "-> ../../../bus/platform",
 		"sys/class/drm/card1-HDMI-A-1/status":         "connected",
 	}))
-	want := "amd:744c amdgpu, nvidia:2335 nvidia 550.54.15, intel:e20b, amd:74a1, unknown:0001, nvidia: gk20a"
+	want := "amd:744c amdgpu 6.8.5, nvidia:2335 nvidia 550.54.15, intel:e20b, amd:74a1, unknown:0001, nvidia: gk20a"
 	if got := gpuText(m); got != want {
 		t.Fatalf("GPUs\n%s, want\n%s\n%+v", got, want, m.Notes)
 	}

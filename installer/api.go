@@ -28,6 +28,9 @@ type InstallOptions struct {
 	// Emergency takes a bundle that only the site's role targets signed; Reason is needed then.
 	Emergency bool
 	Reason    string
+	// Measured, when set, has every variant that fits measured first (Measure) and is told the outcome. The choice stays
+	// with the signed order.
+	Measured func(*Measurement)
 }
 
 // Attempt is one variant's smoke test during an installation.

@@ -63,8 +63,9 @@ const (
 	ModelInvalid  Code = "E-MODEL-INVALID"  // the model file is broken
 	ModelLimit    Code = "E-MODEL-LIMIT"    // time or memory limit hit
 	ModelCrash    Code = "E-MODEL-CRASH"
-	Contract      Code = "E-CONTRACT" // contract and model disagree on names, types, shapes
-	NotRun        Code = "E-NOT-RUN"  // --strict: a variant could not be executed here
+	Contract      Code = "E-CONTRACT"       // contract and model disagree on names, types, shapes
+	NotRun        Code = "E-NOT-RUN"        // --strict: a variant could not be executed here
+	SecondOpinion Code = "E-SECOND-OPINION" // another engine computes something else
 
 	// 7: the gate is closed or policy refuses.
 	NotSignedOff   Code = "E-NOT-SIGNED-OFF"
@@ -121,7 +122,7 @@ var exits = map[Code]int{
 	BundleMissing: 4, VersionUnknown: 4,
 	NoVariant: 5, VariantIneligible: 5, VariantUnknown: 5,
 	SmokeFailed: 6, EngineLibrary: 6, EngineLoad: 6, EngineNeeded: 6, ModelInvalid: 6, ModelLimit: 6, ModelCrash: 6,
-	Contract: 6, NotRun: 6,
+	Contract: 6, NotRun: 6, SecondOpinion: 6,
 	NotSignedOff: 7, NotLive: 7, StageOrder: 7, PolicyNone: 7, PolicyInvalid: 7, PolicyRefuses: 7, SignoffInvalid: 7,
 	SignoffRefused: 7, SignoffVoid: 7, RequestStale: 7, RequestOther: 7, Request: 3, LogExport: 3, Lease: 8, LogBroken: 7, RecordEdited: 7, MachineOther: 7, VersionInUse: 7, RollbackNone: 7,
 	IO: 8, Space: 8, SourceMissing: 8, MediumRemoved: 8, MediumDamaged: 8, RootReadonly: 8, RootFilesystem: 8,
