@@ -111,8 +111,8 @@ func (s *signoffFlags) run(ctx context.Context, a *app) (result, error) {
 	}
 	r := &signoffResult{
 		Stage: s.stage, Version: list.Version, Complete: done.Complete, MissingRoles: done.MissingRoles, Record: done.Record,
-		Report: done.Report, Refused: s.refuse, Envelope: done.Envelope, Form: done.Form, NeedsApproved: done.NeedsApproved,
-		NeedsIndependent: done.NeedsIndependent, Voided: done.Voided,
+		Report: done.Report, PDF: done.PDF, Evidence: done.Evidence, Refused: s.refuse, Envelope: done.Envelope, Form: done.Form,
+		NeedsApproved: done.NeedsApproved, NeedsIndependent: done.NeedsIndependent, Voided: done.Voided,
 	}
 	if r.MissingRoles == nil {
 		r.MissingRoles = []string{}
@@ -200,6 +200,8 @@ type signoffResult struct {
 	MissingRoles []string `json:"missing_roles"`
 	Record       string   `json:"record"`
 	Report       string   `json:"report"`
+	PDF          string   `json:"pdf"`
+	Evidence     string   `json:"evidence"`
 	Envelope     string   `json:"envelope"` // what the person signed
 	Form         string   `json:"form"`     // what they saw and answered
 	Next         []string `json:"next"`
@@ -230,6 +232,8 @@ func (r *signoffResult) text(p *printer) {
 		p.stillNeeded(r.NeedsApproved, r.NeedsIndependent)
 	}
 	p.field(p.t("signoff.record"), r.Record)
+	p.field(p.t("signoff.pdf"), r.PDF)
+	p.field(p.t("signoff.evidence"), r.Evidence)
 	if r.Stage == "paper" && r.Complete {
 		p.say("signoff.paper")
 	}

@@ -240,8 +240,8 @@ type DecisionOptions struct {
 	Reason    string // required with Refuse
 	Language  Lang
 	LogHeads  map[string]LogHead
-	Previous  []byte        // the envelope signed before for this stage; nil: the first
-	SignedAt  string        // RFC 3339
+	Previous  []byte // the envelope signed before for this stage; nil: the first
+	SignedAt  string // RFC 3339
 	Emergency *Emergency
 	Request   bundle.Digest // of the request that is answered; zeros: signed where the version is installed
 }

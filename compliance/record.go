@@ -39,6 +39,7 @@ type Record struct {
 	Digests        map[Lang]bundle.Digest `json:"digests"` // their SHA-384
 	Decisions      []RecordedDecision     `json:"decisions"`
 	Emergency      *Emergency             `json:"emergency,omitempty"`
+	Facts          *Facts                 `json:"facts,omitempty"` // what the program found; set by whoever makes the record
 }
 
 // RecordedDecision is one decision with the envelope that proves it.

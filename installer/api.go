@@ -61,6 +61,8 @@ type SignOffResult struct {
 	Envelope                        string            // absolute path of what the person signed
 	Form                            string            // absolute path of what they saw and answered
 	Report                          string            // absolute path of the same to read (plain text)
+	PDF                             string            // absolute path of the same to print and keep
+	Evidence                        string            // absolute path of the evidence pack
 	Voided                          []VoidedSignature // earlier signatures that do not count any more: those people sign anew
 }
 

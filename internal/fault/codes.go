@@ -80,6 +80,7 @@ const (
 	RequestStale   Code = "E-REQUEST-STALE"   // something changed since a sign-off was asked for elsewhere
 	RequestOther   Code = "E-REQUEST-OTHER"   // a signed request that was not made here, or is for something else
 	LogBroken      Code = "E-LOG-BROKEN"
+	Evidence       Code = "E-EVIDENCE" // an evidence pack is not genuine or not intact
 	RecordEdited   Code = "E-RECORD-EDITED"
 	MachineOther   Code = "E-MACHINE-OTHER"
 	VersionInUse   Code = "E-VERSION-IN-USE" // remove of the live version or its way back
@@ -116,7 +117,7 @@ var exits = map[Code]int{
 	Internal: 1, WindowCrash: 1,
 	Usage: 2, Passphrase: 2, KeyRead: 2, Spec: 2, Answers: 2, Exists: 2, KeyUnfit: 2,
 	Format: 3, Limit: 3, ManifestInvalid: 3, Path: 3, Entry: 3, Digest: 3, Schema: 3, HashAlg: 3, SignatureMissing: 3,
-	SignatureInvalid: 3, SignatureUntrusted: 3, SignatureType: 3, SignatureThreshold: 3, TrustNone: 3, TrustInvalid: 3,
+	SignatureInvalid: 3, SignatureUntrusted: 3, SignatureType: 3, SignatureThreshold: 3, TrustNone: 3, TrustInvalid: 3, Evidence: 3,
 	TrustFingerprint: 3, TrustExpired: 3, KeyWeak: 3, VersionOlder: 3, VersionReused: 3, FamilyOther: 3,
 	VolumeMissing: 3, VolumeDamaged: 3, VolumeStale: 3, VolumeIndex: 3, InstalledChanged: 3,
 	BundleMissing: 4, VersionUnknown: 4,
