@@ -52,6 +52,7 @@ func (a *app) signoffVerbs() []*cobra.Command {
 		}
 		return s.run(ctx, a)
 	})
+	cmd.AddCommand(a.requestVerb(), a.signRequestVerb(), a.attachVerb())
 	return []*cobra.Command{cmd}
 }
 
@@ -63,13 +64,8 @@ func (s *signoffFlags) run(ctx context.Context, a *app) (result, error) {
 	if s.operator == "" {
 		return nil, usage("--operator is missing: the id of the person in the site's policy")
 	}
-	switch m := compliance.Meaning(s.meaning); m {
-	case "", compliance.Prepared, compliance.Reviewed, compliance.Approved:
-	default:
-		return nil, usage("--meaning %q, want prepared, reviewed or approved", s.meaning)
-	}
-	if s.refuse && s.reason == "" {
-		return nil, usage("--refuse wants --reason")
+	if err := s.checkChoices(); err != nil {
+		return nil, err
 	}
 	in, err := a.installer(s.operator)
 	if err != nil {
@@ -109,19 +105,37 @@ func (s *signoffFlags) run(ctx context.Context, a *app) (result, error) {
 	if err != nil {
 		return nil, err
 	}
+	return signed(in, s.stage, list.Version, done), nil
+}
+
+// checkChoices looks at flags that need no installation.
+func (s *signoffFlags) checkChoices() error {
+	switch m := compliance.Meaning(s.meaning); m {
+	case "", compliance.Prepared, compliance.Reviewed, compliance.Approved:
+	default:
+		return usage("--meaning %q, want prepared, reviewed or approved", s.meaning)
+	}
+	if s.refuse && s.reason == "" {
+		return usage("--refuse wants --reason")
+	}
+	return nil
+}
+
+// signed says where a stage stands after a signature.
+func signed(in *installer.Installer, stage, version string, done *installer.SignOffResult) result {
 	r := &signoffResult{
-		Stage: s.stage, Version: list.Version, Complete: done.Complete, MissingRoles: done.MissingRoles, Record: done.Record,
-		Report: done.Report, PDF: done.PDF, Evidence: done.Evidence, Refused: s.refuse, Envelope: done.Envelope, Form: done.Form,
+		Stage: stage, Version: version, Complete: done.Complete, MissingRoles: done.MissingRoles, Record: done.Record,
+		Report: done.Report, PDF: done.PDF, Evidence: done.Evidence, Refused: done.Refused, Envelope: done.Envelope, Form: done.Form,
 		NeedsApproved: done.NeedsApproved, NeedsIndependent: done.NeedsIndependent, Voided: done.Voided,
 	}
 	if r.MissingRoles == nil {
 		r.MissingRoles = []string{}
 	}
-	r.Emergency = tested.Record().Emergency
+	r.Emergency = done.Emergency
 	if st, err := in.Status(); err == nil {
 		r.Next = st.Next
 	}
-	return r, nil
+	return r
 }
 
 func (s *signoffFlags) collect(a *app, list *compliance.Checklist, role string) (*compliance.Answers, error) {

@@ -90,16 +90,8 @@ func (in *Installer) moment() compliance.Moment {
 	return m
 }
 
-// mayApprove refuses a signature under an emergency that cannot go further, and one of the person who reviewed it.
-func (w *work) mayApprove(policy *compliance.Policy, t *Tested, stage slot.Stage, person *compliance.Person) error {
-	if t.record.Emergency == nil {
-		return nil
-	}
-	if stage == slot.Live {
-		if _, err := w.dir.EmergencySettled(w.ledger, policy, t.record, t.auth.ManifestBytes()); err != nil {
-			return err
-		}
-	}
+// notReviewer refuses the signature of the person who reviewed the emergency that brought the version.
+func (w *work) notReviewer(t *Tested, person *compliance.Person) error {
 	if o := w.ledger.Emergency(t.record); o != nil && o.Person == person.ID {
 		return fault.New(fault.ReviewSelf, "%q reviewed this emergency and cannot sign for its version too", person.ID).With("person", person.ID)
 	}

@@ -108,9 +108,6 @@ func (w *work) signOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignO
 	if err != nil {
 		return nil, err
 	}
-	if err := w.mayApprove(policy, t, o.Stage, person); err != nil {
-		return nil, err
-	}
 	if err := w.below(ctx, policy, t, o.Stage); err != nil {
 		return nil, err
 	}
@@ -118,7 +115,7 @@ func (w *work) signOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignO
 	if err != nil {
 		return nil, err
 	}
-	if err := maySign(person, t, o.Stage, o.Refuse, before); err != nil {
+	if err := w.maySign(person, t, o.Stage, o.Refuse, before); err != nil {
 		return nil, err
 	}
 	d, form, envelope, err := w.decide(ctx, t, o, policy, person, before)
@@ -140,15 +137,21 @@ type signature struct {
 	lang           string // of the readable record
 }
 
-// below makes sure that the rung below is complete.
+// below makes sure that the rung below is complete, and that live is not beyond an emergency.
 func (w *work) below(ctx context.Context, policy *compliance.Policy, t *Tested, stage slot.Stage) error {
 	if stage != slot.Live {
 		return nil
 	}
+	if _, err := w.dir.EmergencySettled(w.ledger, policy, t.record, t.auth.ManifestBytes()); err != nil {
+		return err
+	}
 	return w.onPaper(ctx, policy, t)
 }
 
-func maySign(person *compliance.Person, t *Tested, stage slot.Stage, refuse bool, before *slot.Approvals) error {
+func (w *work) maySign(person *compliance.Person, t *Tested, stage slot.Stage, refuse bool, before *slot.Approvals) error {
+	if err := w.notReviewer(t, person); err != nil {
+		return err
+	}
 	if slices.ContainsFunc(before.SignOffs, func(s slot.SignOff) bool { return s.Person == person.ID }) {
 		return fault.New(fault.PolicyRefuses, "%q has signed for stage %q already", person.ID, stage).With("person", person.ID)
 	}
@@ -223,7 +226,7 @@ func (w *work) take(ctx context.Context, t *Tested, policy *compliance.Policy, b
 	if err := w.keep(t, s, policy, name); err != nil {
 		return nil, err
 	}
-	out := &SignOffResult{Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name + textSuffix), Envelope: w.dir.Abs(name + envelopeSuffix),
+	out := &SignOffResult{Stage: s.stage, Version: t.record.Version, Emergency: t.record.Emergency, Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name + textSuffix), Envelope: w.dir.Abs(name + envelopeSuffix),
 		Form: w.dir.Abs(name + slot.FormSuffix), PDF: w.dir.Abs(name + pageSuffix), Evidence: w.dir.Abs(name + evidence.Suffix)}
 	if err := w.report(ctx, t, s, policy, name, rec, signedStage{envelopes, decisionsOf(rec), want.Forms}); err != nil {
 		return nil, err

@@ -44,6 +44,7 @@ const (
 	VolumeIndex        Code = "E-VOLUME-INDEX"      // .volumes.sig missing or wrong
 	InstalledChanged   Code = "E-INSTALLED-CHANGED" // files of an installed version differ, are missing or too many
 	Request            Code = "E-REQUEST"           // a request for a sign-off, or its answer, is damaged or not genuine
+	RequestTrust       Code = "E-REQUEST-TRUST"     // nothing given to compare a request's trust roots with
 	LogExport          Code = "E-LOG-EXPORT"        // an exported log is damaged or not genuine
 
 	// 4: no models here.
@@ -125,7 +126,7 @@ var exits = map[Code]int{
 	SmokeFailed: 6, EngineLibrary: 6, EngineLoad: 6, EngineNeeded: 6, ModelInvalid: 6, ModelLimit: 6, ModelCrash: 6,
 	Contract: 6, NotRun: 6, SecondOpinion: 6,
 	NotSignedOff: 7, NotLive: 7, StageOrder: 7, PolicyNone: 7, PolicyInvalid: 7, PolicyRefuses: 7, SignoffInvalid: 7,
-	SignoffRefused: 7, SignoffVoid: 7, RequestStale: 7, RequestOther: 7, Request: 3, LogExport: 3, Lease: 8, LogBroken: 7, RecordEdited: 7, MachineOther: 7, VersionInUse: 7, RollbackNone: 7,
+	SignoffRefused: 7, SignoffVoid: 7, RequestStale: 7, RequestOther: 7, Request: 3, RequestTrust: 3, LogExport: 3, Lease: 8, LogBroken: 7, RecordEdited: 7, MachineOther: 7, VersionInUse: 7, RollbackNone: 7,
 	IO: 8, Space: 8, SourceMissing: 8, MediumRemoved: 8, MediumDamaged: 8, RootReadonly: 8, RootFilesystem: 8,
 	EmergencyNeedless: 2, EmergencyPaper: 7, EmergencyReview: 7, EmergencyOver: 7, EmergencyClock: 7, EmergencyRefused: 7,
 	ReviewSelf: 7, ReviewNone: 7,
