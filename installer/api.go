@@ -52,10 +52,14 @@ type SignOffResult struct {
 	NeedsApproved, NeedsIndependent bool
 	Approved                        *Approved // when complete
 	Refused                         bool
+	Stage                           slot.Stage
+	Version                         string
 	Record                          string            // absolute path of the record of the stage (JSON)
 	Envelope                        string            // absolute path of what the person signed
 	Form                            string            // absolute path of what they saw and answered
 	Report                          string            // absolute path of the same to read (plain text)
+	PDF                             string            // absolute path of the same to print and keep
+	Evidence                        string            // absolute path of the evidence pack
 	Voided                          []VoidedSignature // earlier signatures that do not count any more: those people sign anew
 }
 
