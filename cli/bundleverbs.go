@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"sluice/bundle"
+	"sluice/evidence"
 	"sluice/inference"
 	"sluice/installer/slot"
 	"sluice/internal/fault"
@@ -53,7 +54,7 @@ func (a *app) bundleVerbs() []*cobra.Command {
 	}, func(ctx context.Context, args []string) (result, error) { return a.inspect(ctx, args[0], inspectAlso) })
 
 	var v verifyFlags
-	verifyCmd := a.verb("verify FILE|DIR [--pubkey PEM]", "verify", cobra.ExactArgs(1), func(f *pflag.FlagSet) { v.add(a, f) },
+	verifyCmd := a.verb("verify FILE|DIR|PACK [--pubkey PEM]", "verify", cobra.ExactArgs(1), func(f *pflag.FlagSet) { v.add(a, f) },
 		func(ctx context.Context, args []string) (result, error) { return v.run(ctx, a, args[0]) })
 	return []*cobra.Command{build, sign, inspect, verifyCmd}
 }
@@ -259,19 +260,24 @@ func (r *inspectResult) text(p *printer) {
 }
 
 type verifyFlags struct {
-	trust trustFlags
-	also  []string
+	trust   trustFlags
+	also    []string
+	anchors evidence.Anchors
 }
 
 func (v *verifyFlags) add(a *app, f *pflag.FlagSet) {
 	v.trust.add(a, f)
 	f.StringArrayVar(&v.also, "also", nil, a.t("flag.also"))
+	addAnchors(a, f, &v.anchors)
 }
 
 func (v *verifyFlags) run(ctx context.Context, a *app, path string) (result, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, ioFault(err, path)
+	}
+	if strings.HasSuffix(path, evidence.Suffix) && !info.IsDir() {
+		return a.evidenceChecked(path, v.anchors, &v.trust)
 	}
 	r := &verifyResult{Path: path}
 	var auth *verify.Authentic

@@ -16,11 +16,17 @@ import (
 
 func (a *app) installVerbs() []*cobra.Command {
 	var o installer.InstallOptions
+	var prove string
 	install := a.verb("install FILE", "install", cobra.ExactArgs(1), func(f *pflag.FlagSet) {
 		f.StringVar(&o.Variant, "variant", "", a.t("flag.variant"))
 		f.StringArrayVar(&o.Also, "also", nil, a.t("flag.also"))
 		f.StringVar(&o.Operator, "operator", "", a.t("flag.operator"))
+		f.StringVar(&prove, "prove", "", a.t("flag.prove"))
 	}, func(ctx context.Context, args []string) (result, error) {
+		all, err := proveAll(prove)
+		if err != nil {
+			return nil, err
+		}
 		if o.Operator == "" {
 			o.Operator = account()
 		}
@@ -29,34 +35,20 @@ func (a *app) installVerbs() []*cobra.Command {
 			return nil, err
 		}
 		o.Ask = a.openOptions(args[0], nil).Ask
+		var measured *installer.Measurement
+		if all {
+			o.Measured = func(m *installer.Measurement) { measured = m }
+		}
 		tested, attempts, err := in.Install(ctx, args[0], o)
 		if err != nil {
-			if len(attempts) > 0 {
-				if !a.json && !a.quiet {
-					attemptTables(&printer{app: a, w: a.env.Stdout}, attempts)
-				}
-				err = &foundError{err, map[string]any{"attempts": attempts}}
-			}
-			return nil, err
+			return nil, a.found(err, &provenResult{Measured: measured, Attempts: attempts})
 		}
-		return a.installed(in, tested, attempts), nil
+		r := a.installed(in, tested, attempts)
+		r.Measured = measured
+		return r, nil
 	})
 
-	var version, variant string
-	smoke := a.verb("smoke [--version V] [--variant ID]", "smoke", cobra.NoArgs, func(f *pflag.FlagSet) {
-		f.StringVar(&version, "version", "", a.t("flag.version"))
-		f.StringVar(&variant, "variant", "", a.t("flag.variant"))
-	}, func(ctx context.Context, _ []string) (result, error) {
-		in, err := a.installer(account())
-		if err != nil {
-			return nil, err
-		}
-		tested, err := in.SmokeAgain(ctx, version, variant)
-		if err != nil {
-			return nil, err
-		}
-		return a.installed(in, tested, nil), nil
-	})
+	smoke := a.smokeVerb()
 
 	versions := a.verb("versions", "versions", cobra.NoArgs, nil, func(ctx context.Context, _ []string) (result, error) {
 		in, err := a.installer("")
@@ -134,22 +126,26 @@ func (a *app) installed(in *installer.Installer, t *installer.Tested, attempts [
 }
 
 type installResult struct {
-	ModelFamily    string              `json:"model_family"`
-	Version        string              `json:"version"`
-	Variant        string              `json:"variant"`
-	BundlePath     string              `json:"bundle_path"`
-	ManifestSHA384 string              `json:"manifest_sha384"`
-	Engine         slot.Engine         `json:"engine"`
-	Attempts       []installer.Attempt `json:"attempts"`
-	Report         *inference.Report   `json:"smoke"`
-	Next           []string            `json:"next"`
+	ModelFamily    string                   `json:"model_family"`
+	Version        string                   `json:"version"`
+	Variant        string                   `json:"variant"`
+	BundlePath     string                   `json:"bundle_path"`
+	ManifestSHA384 string                   `json:"manifest_sha384"`
+	Engine         slot.Engine              `json:"engine"`
+	Attempts       []installer.Attempt      `json:"attempts"`
+	Report         *inference.Report        `json:"smoke"`
+	Measured       *installer.Measurement   `json:"measured,omitempty"`
+	Second         *inference.SecondOpinion `json:"second_opinion,omitempty"`
+	Next           []string                 `json:"next"`
 }
 
 func (r *installResult) text(p *printer) {
+	measureTable(p, r.Measured)
 	attemptTables(p, r.Attempts)
 	if r.Report != nil {
 		smokeTable(p, r.Report)
 	}
+	opinionTable(p, r.Second)
 	p.line("%s %s", p.mark("ok"), p.bold(p.t("install.done", "family", r.ModelFamily, "version", r.Version, "variant", r.Variant)))
 	p.field(p.t("install.path"), r.BundlePath)
 	p.field(p.t("manifest"), r.ManifestSHA384)

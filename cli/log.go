@@ -76,25 +76,7 @@ func (a *app) logVerbs() []*cobra.Command {
 		return &done{key: "log.appended"}, nil
 	})
 
-	var reportStage string
-	report := a.verb("report [--stage paper|live]", "report", cobra.NoArgs, func(f *pflag.FlagSet) {
-		f.StringVar(&reportStage, "stage", "live", a.t("flag.stage"))
-	}, func(ctx context.Context, _ []string) (result, error) {
-		in, err := a.installer("")
-		if err != nil {
-			return nil, err
-		}
-		s, err := slot.ParseStage(reportStage)
-		if err != nil {
-			return nil, err
-		}
-		text, path, err := in.Report(ctx, s)
-		if err != nil {
-			return nil, err
-		}
-		return &reportResult{Stage: reportStage, Path: path, Text: text}, nil
-	})
-	return []*cobra.Command{a.parent("log", "log", show, verify, app), report}
+	return []*cobra.Command{a.parent("log", "log", show, verify, app), a.reportVerb()}
 }
 
 // artefactDigests reads NAME=FILE (the file is hashed) and NAME=sha384:HEX.
@@ -202,15 +184,4 @@ func (r *logVerified) text(p *printer) {
 		p.line("%s %s", p.mark("ok"), p.lang().Count("log.sound", l.Entries, "log", l.Log))
 		p.field(p.t("log.head"), fmt.Sprint(l.Head))
 	}
-}
-
-type reportResult struct {
-	Stage string `json:"stage"`
-	Path  string `json:"path"` // of the signed record
-	Text  string `json:"text"`
-}
-
-func (r *reportResult) text(p *printer) {
-	p.line("%s", r.Text)
-	p.field(p.t("signoff.record"), r.Path)
 }

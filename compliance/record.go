@@ -38,6 +38,7 @@ type Record struct {
 	Texts          map[Lang]string        `json:"texts"`   // Questions in each language
 	Digests        map[Lang]bundle.Digest `json:"digests"` // their SHA-384
 	Decisions      []RecordedDecision     `json:"decisions"`
+	Facts          *Facts                 `json:"facts,omitempty"` // what the program found; set by whoever makes the record
 }
 
 // RecordedDecision is one decision with the envelope that proves it.

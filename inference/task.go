@@ -24,14 +24,16 @@ const (
 
 // Operations of a child.
 const (
-	opSmoke = "smoke"
-	opProbe = "probe"
+	opSmoke  = "smoke"
+	opProbe  = "probe"
+	opSecond = "second"
 )
 
 // task is what the parent writes to the child's stdin: one line of JSON.
 type task struct {
 	Op         string      `json:"op"`
 	Engine     EngineSpec  `json:"engine"`
+	Second     *EngineSpec `json:"second,omitempty"` // opSecond: the engine that is asked
 	Models     []taskModel `json:"models,omitempty"`
 	Warmup     int         `json:"warmup,omitempty"`
 	Runs       int         `json:"runs,omitempty"`
@@ -188,7 +190,7 @@ func (t *task) timeout(maxLatencyMS float64) time.Duration {
 
 // heapMiB is a soft limit for the child's Go heap: garbage must not bring it to its hard limit, and should not count as what the models need.
 func (t *task) heapMiB() int64 {
-	if t.Op == opSmoke {
+	if t.Op != opProbe {
 		return t.Engine.MaxMemoryMiB + heapAllowance
 	}
 	return t.DataMiB * 3 / 4
@@ -209,8 +211,10 @@ func (t *task) policy() sandbox.Policy {
 	if t.dir != "" {
 		p.Read = append(p.Read, t.dir)
 	}
-	if t.Engine.LibraryPath != "" {
-		p.Read = append(p.Read, filepath.Dir(t.Engine.LibraryPath))
+	for _, e := range []*EngineSpec{&t.Engine, t.Second} {
+		if e != nil && e.LibraryPath != "" {
+			p.Read = append(p.Read, filepath.Dir(e.LibraryPath))
+		}
 	}
 	return p
 }
@@ -219,13 +223,14 @@ func (t *task) policy() sandbox.Policy {
 type message struct {
 	Confinement *Confinement `json:"confinement,omitempty"`
 
-	Model  string      `json:"model,omitempty"` // with Case: begun now
-	Case   string      `json:"case,omitempty"`
-	Done   int         `json:"done,omitempty"` // cases finished so far
-	Row    *CaseResult `json:"row,omitempty"`  // the case that was finished last
-	Report *Report     `json:"report,omitempty"`
-	Probe  *EngineInfo `json:"probe,omitempty"`
-	Error  *failure    `json:"error,omitempty"`
+	Model   string         `json:"model,omitempty"` // with Case: begun now
+	Case    string         `json:"case,omitempty"`
+	Done    int            `json:"done,omitempty"` // cases finished so far
+	Row     *CaseResult    `json:"row,omitempty"`  // the case that was finished last
+	Report  *Report        `json:"report,omitempty"`
+	Probe   *EngineInfo    `json:"probe,omitempty"`
+	Opinion *SecondOpinion `json:"opinion,omitempty"`
+	Error   *failure       `json:"error,omitempty"`
 }
 
 // failure carries an error from child to parent.

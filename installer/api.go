@@ -23,6 +23,9 @@ type InstallOptions struct {
 	// Ask is called for a volume that no folder holds; it returns the folder that has it now. Nil: E-VOLUME-MISSING.
 	Ask      func(ctx context.Context, want bundle.VolumeWanted) (dir string, err error)
 	Operator string // who installs; empty: Config.Operator
+	// Measured, when set, has every variant that fits measured first (Measure) and is told the outcome. The choice stays
+	// with the signed order.
+	Measured func(*Measurement)
 }
 
 // Attempt is one variant's smoke test during an installation.
@@ -49,10 +52,14 @@ type SignOffResult struct {
 	NeedsApproved, NeedsIndependent bool
 	Approved                        *Approved // when complete
 	Refused                         bool
+	Stage                           slot.Stage
+	Version                         string
 	Record                          string            // absolute path of the record of the stage (JSON)
 	Envelope                        string            // absolute path of what the person signed
 	Form                            string            // absolute path of what they saw and answered
 	Report                          string            // absolute path of the same to read (plain text)
+	PDF                             string            // absolute path of the same to print and keep
+	Evidence                        string            // absolute path of the evidence pack
 	Voided                          []VoidedSignature // earlier signatures that do not count any more: those people sign anew
 }
 

@@ -88,7 +88,7 @@ func (w *work) fit(ctx context.Context, a *Authentic, o FitOptions) (*Fitted, er
 	if err != nil {
 		return nil, err
 	}
-	f := &Fitted{token: token{w.in}, auth: a, machine: hwprobe.Probe(ctx, hwprobe.Options{}), library: lib}
+	f := &Fitted{token: token{w.in}, auth: a, machine: hwprobe.Probe(ctx, hwprobe.Options{Exe: w.in.program()}), library: lib}
 	f.engines = inference.Engines(ctx, inference.EngineOptions{Exe: w.in.program(), Engine: lib.spec()})
 	if err := alive(ctx); err != nil {
 		return nil, err
@@ -220,6 +220,13 @@ func (w *work) install(ctx context.Context, path string, o InstallOptions) (*Tes
 	if err != nil {
 		return nil, nil, err
 	}
+	if o.Measured != nil {
+		found, err := w.measure(ctx, f)
+		if err != nil {
+			return nil, nil, err
+		}
+		o.Measured(found)
+	}
 	var attempts []Attempt
 	for {
 		t, report, err := w.attempt(ctx, f, attempts)
@@ -281,7 +288,7 @@ func (in *Installer) Probe(ctx context.Context, m *bundle.Manifest) (*hwprobe.Ma
 	if refused != nil {
 		lib = library{}
 	}
-	machine := hwprobe.Probe(ctx, hwprobe.Options{})
+	machine := hwprobe.Probe(ctx, hwprobe.Options{Exe: in.program()})
 	engines := inference.Engines(ctx, inference.EngineOptions{Exe: in.program(), Engine: lib.spec()})
 	if refused != nil {
 		engines = slices.DeleteFunc(engines, func(e inference.EngineInfo) bool { return e.Name == inference.KindONNXRuntime })

@@ -83,7 +83,7 @@ func (w *work) prove(ctx context.Context, c *Candidate, before []Attempt) (*Test
 		if nerr := w.note(audit.Demo, "smoke", "failed", w.artefacts(a), flags, info); nerr != nil {
 			return nil, report, nerr
 		}
-		return nil, report, errors.Join(err, w.noteRows(a, variant, report))
+		return nil, report, errors.Join(err, w.noteRows("smoke_rows", a, variant, report))
 	}
 	if err := w.note(audit.Demo, "smoke", "passed", w.artefacts(a), flags, info); err != nil {
 		return nil, report, err
@@ -126,7 +126,7 @@ func failedAttempt(variant string, r *inference.Report, err error) Attempt {
 const rowsPerEntry = 20
 
 // noteRows writes every golden case of a failed variant into the log: the record that would hold them may never come.
-func (w *work) noteRows(a *Authentic, variant string, r *inference.Report) error {
+func (w *work) noteRows(event string, a *Authentic, variant string, r *inference.Report) error {
 	if r == nil {
 		return nil
 	}
@@ -138,7 +138,7 @@ func (w *work) noteRows(a *Authentic, variant string, r *inference.Report) error
 			n++
 			detail[fmt.Sprintf("row_%05d", n)] = logRow(c)
 		}
-		if err := w.note(audit.Demo, "smoke_rows", "failed", w.artefacts(a), nil, detail); err != nil {
+		if err := w.note(audit.Demo, event, "failed", w.artefacts(a), nil, detail); err != nil {
 			return err
 		}
 	}

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"sluice/audit"
@@ -127,30 +129,7 @@ func (w *work) copyVariant(ctx context.Context, s *Staged, paths []string) error
 	if err := w.prune(s.partial, paths); err != nil {
 		return err
 	}
-	if err := fsx.MkdirAll(root, s.partial, 0o755); err != nil {
-		return err
-	}
-	folders := map[string]bool{s.partial: true}
-	for _, p := range paths {
-		d := path.Dir(s.partial + "/" + p)
-		if err := fsx.MkdirAll(root, d, 0o755); err != nil {
-			return err
-		}
-		for ; d != s.partial; d = path.Dir(d) {
-			folders[d] = true
-		}
-	}
-	err := a.Source().Extract(ctx, a.Manifest(), bundle.ExtractOptions{
-		Paths: paths,
-		// A stream is read to its end anyway to find the last path: then nothing hostile behind it is let pass either.
-		Strict: a.Source().Kind() == bundle.KindStream,
-		Store: func(art *bundle.Artifact) (bundle.ChunkStore, error) {
-			return openChunks(root, s.partial+"/"+art.Path, art)
-		},
-		Progress: variantProgress(w.in.c.Progress, s.fit.Variant()),
-		Step:     progress.Stage,
-	})
-	if err != nil {
+	if err := w.extract(ctx, a, s.partial, paths, variantProgress(w.in.c.Progress, s.fit.Variant())); err != nil {
 		return err
 	}
 	w.in.point("extracted")
@@ -170,8 +149,28 @@ func (w *work) copyVariant(ctx context.Context, s *Staged, paths []string) error
 			return err
 		}
 	}
-	for d := range folders {
+	for _, d := range foldersOf(s.partial, paths) {
 		if err := fsx.SyncDir(root, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// foldersOf are a folder and those below it in which paths lie, parents first.
+func foldersOf(folder string, paths []string) []string {
+	seen := map[string]bool{folder: true}
+	for _, p := range paths {
+		for d := path.Dir(folder + "/" + p); d != folder; d = path.Dir(d) {
+			seen[d] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
+func makeFolders(root *os.Root, folder string, paths []string) error {
+	for _, d := range foldersOf(folder, paths) {
+		if err := fsx.MkdirAll(root, d, 0o755); err != nil {
 			return err
 		}
 	}

@@ -53,7 +53,8 @@ type Validation struct {
 // VariantResult is one variant on this machine. Contract holds even where the golden cases could not be run.
 type VariantResult struct {
 	Variant string            `json:"variant"`
-	Result  string            `json:"result"` // "passed", "failed" or "not_run"
+	Result  string            `json:"result"`         // "passed", "failed" or "not_run"
+	Code    fault.Code        `json:"code,omitempty"` // of the reason, where it is a refusal
 	Reason  string            `json:"reason,omitempty"`
 	Report  *inference.Report `json:"smoke,omitempty"`
 }
@@ -90,12 +91,12 @@ func (in *Installer) Validate(ctx context.Context, a *Authentic) (*Validation, e
 	if err != nil {
 		return nil, err
 	}
-	machine := hwprobe.Probe(ctx, hwprobe.Options{})
+	machine := hwprobe.Probe(ctx, hwprobe.Options{Exe: in.program()})
 	engines := inference.Engines(ctx, inference.EngineOptions{Exe: in.program(), Engine: lib.spec()})
 	out := &Validation{Complete: true}
 	var first error
 	for _, verdict := range judge(machine, engines, m) {
-		r, err := in.validateVariant(ctx, m, verdict, lib, scratch)
+		r, err := in.tryVariant(ctx, m, verdict, lib, scratch, filepath.Join(scratch, "engines"))
 		if cerr := alive(ctx); cerr != nil {
 			return nil, cerr
 		}
@@ -133,8 +134,9 @@ func (in *Installer) unpack(ctx context.Context, a *Authentic, dir string) error
 	})
 }
 
-// validateVariant runs the golden cases of one variant where that is possible here.
-func (in *Installer) validateVariant(ctx context.Context, m *bundle.Manifest, verdict hwprobe.Verdict, lib library, dir string) (VariantResult, error) {
+// tryVariant runs the golden cases of one variant where that is possible here.
+// dir holds artifacts/; an engine library that the variant brings is copied into the folder engines first.
+func (in *Installer) tryVariant(ctx context.Context, m *bundle.Manifest, verdict hwprobe.Verdict, lib library, dir, engines string) (VariantResult, error) {
 	r := VariantResult{Variant: verdict.Variant, Result: ResultNotRun}
 	if !verdict.Eligible {
 		r.Reason = reasons(verdict)
@@ -142,16 +144,16 @@ func (in *Installer) validateVariant(ctx context.Context, m *bundle.Manifest, ve
 	}
 	v := m.Variant(verdict.Variant)
 	if art := runtimeArtifact(m, v); art != nil {
-		p, d, err := inference.CopyLibrary(ctx, filepath.Join(dir, filepath.FromSlash(art.Path)), filepath.Join(dir, "engines"), inference.Allowed{Manifest: m})
+		p, d, err := inference.CopyLibrary(ctx, filepath.Join(dir, filepath.FromSlash(art.Path)), engines, inference.Allowed{Manifest: m})
 		if err != nil {
-			r.Reason = err.Error()
+			r.Code, r.Reason = fault.CodeOf(err), err.Error()
 			return r, nil
 		}
 		lib = library{path: p, digest: d}
 	}
 	spec, err := inference.Choose(v, lib.path, lib.digest)
 	if err != nil {
-		r.Reason = err.Error()
+		r.Code, r.Reason = fault.CodeOf(err), err.Error()
 		return r, nil
 	}
 	report, err := inference.Smoke(ctx, in.program(), inference.Job{Dir: dir, Manifest: m, Variant: v.ID, Engine: spec}, in.c.Progress)
@@ -163,7 +165,7 @@ func (in *Installer) validateVariant(ctx context.Context, m *bundle.Manifest, ve
 	if err == nil {
 		err = failed(v.ID, report)
 	}
-	r.Reason = err.Error()
+	r.Code, r.Reason = fault.CodeOf(err), err.Error()
 	if code := fault.CodeOf(err); code == fault.EngineNeeded || code == fault.EngineLoad {
 		return r, nil // this machine lacks what would be needed: not run, never passed
 	}

@@ -196,6 +196,9 @@ func (w *work) settle(ctx context.Context) error {
 	if err := w.settleStop(); err != nil {
 		return err
 	}
+	if err := w.dropScratch(); err != nil {
+		return err
+	}
 	for _, dir := range []string{slot.ModelsDir, slot.PoliciesDir, slot.ReportsDir, slot.MachineDir, slot.BinDir} {
 		if !w.dir.Exists(dir) {
 			continue

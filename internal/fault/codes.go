@@ -42,6 +42,7 @@ const (
 	VolumeIndex        Code = "E-VOLUME-INDEX"      // .volumes.sig missing or wrong
 	InstalledChanged   Code = "E-INSTALLED-CHANGED" // files of an installed version differ, are missing or too many
 	Request            Code = "E-REQUEST"           // a request for a sign-off, or its answer, is damaged or not genuine
+	RequestTrust       Code = "E-REQUEST-TRUST"     // nothing given to compare a request's trust roots with
 	LogExport          Code = "E-LOG-EXPORT"        // an exported log is damaged or not genuine
 
 	// 4: no models here.
@@ -61,8 +62,9 @@ const (
 	ModelInvalid  Code = "E-MODEL-INVALID"  // the model file is broken
 	ModelLimit    Code = "E-MODEL-LIMIT"    // time or memory limit hit
 	ModelCrash    Code = "E-MODEL-CRASH"
-	Contract      Code = "E-CONTRACT" // contract and model disagree on names, types, shapes
-	NotRun        Code = "E-NOT-RUN"  // --strict: a variant could not be executed here
+	Contract      Code = "E-CONTRACT"       // contract and model disagree on names, types, shapes
+	NotRun        Code = "E-NOT-RUN"        // --strict: a variant could not be executed here
+	SecondOpinion Code = "E-SECOND-OPINION" // another engine computes something else
 
 	// 7: the gate is closed or policy refuses.
 	NotSignedOff   Code = "E-NOT-SIGNED-OFF"
@@ -77,6 +79,7 @@ const (
 	RequestStale   Code = "E-REQUEST-STALE"   // something changed since a sign-off was asked for elsewhere
 	RequestOther   Code = "E-REQUEST-OTHER"   // a signed request that was not made here, or is for something else
 	LogBroken      Code = "E-LOG-BROKEN"
+	Evidence       Code = "E-EVIDENCE" // an evidence pack is not genuine or not intact
 	RecordEdited   Code = "E-RECORD-EDITED"
 	MachineOther   Code = "E-MACHINE-OTHER"
 	VersionInUse   Code = "E-VERSION-IN-USE" // remove of the live version or its way back
@@ -105,15 +108,15 @@ var exits = map[Code]int{
 	Internal: 1, WindowCrash: 1,
 	Usage: 2, Passphrase: 2, KeyRead: 2, Spec: 2, Answers: 2, Exists: 2, KeyUnfit: 2,
 	Format: 3, Limit: 3, ManifestInvalid: 3, Path: 3, Entry: 3, Digest: 3, Schema: 3, HashAlg: 3, SignatureMissing: 3,
-	SignatureInvalid: 3, SignatureUntrusted: 3, SignatureType: 3, SignatureThreshold: 3, TrustNone: 3, TrustInvalid: 3,
+	SignatureInvalid: 3, SignatureUntrusted: 3, SignatureType: 3, SignatureThreshold: 3, TrustNone: 3, TrustInvalid: 3, Evidence: 3,
 	TrustFingerprint: 3, TrustExpired: 3, KeyWeak: 3, VersionOlder: 3, VersionReused: 3, FamilyOther: 3,
 	VolumeMissing: 3, VolumeDamaged: 3, VolumeStale: 3, VolumeIndex: 3, InstalledChanged: 3,
 	BundleMissing: 4, VersionUnknown: 4,
 	NoVariant: 5, VariantIneligible: 5, VariantUnknown: 5,
 	SmokeFailed: 6, EngineLibrary: 6, EngineLoad: 6, EngineNeeded: 6, ModelInvalid: 6, ModelLimit: 6, ModelCrash: 6,
-	Contract: 6, NotRun: 6,
+	Contract: 6, NotRun: 6, SecondOpinion: 6,
 	NotSignedOff: 7, NotLive: 7, StageOrder: 7, PolicyNone: 7, PolicyInvalid: 7, PolicyRefuses: 7, SignoffInvalid: 7,
-	SignoffRefused: 7, SignoffVoid: 7, RequestStale: 7, RequestOther: 7, Request: 3, LogExport: 3, Lease: 8, LogBroken: 7, RecordEdited: 7, MachineOther: 7, VersionInUse: 7, RollbackNone: 7,
+	SignoffRefused: 7, SignoffVoid: 7, RequestStale: 7, RequestOther: 7, Request: 3, RequestTrust: 3, LogExport: 3, Lease: 8, LogBroken: 7, RecordEdited: 7, MachineOther: 7, VersionInUse: 7, RollbackNone: 7,
 	IO: 8, Space: 8, SourceMissing: 8, MediumRemoved: 8, MediumDamaged: 8, RootReadonly: 8, RootFilesystem: 8,
 	WindowMissing: 8, WindowDisplay: 8, WindowOpenGL: 8, WindowLibrary: 8, WindowSilent: 8,
 	Locked: 9, Cancelled: 130,

@@ -16,6 +16,7 @@ import (
 
 	"sluice/bundle"
 	"sluice/compliance"
+	"sluice/hwprobe"
 	"sluice/inference"
 	"sluice/inference/onnx"
 	"sluice/inference/tensor"
@@ -28,6 +29,9 @@ import (
 func Main(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == inference.Verb {
 		os.Exit(inference.ChildMain(os.Stdin, inference.ResultFile()))
+	}
+	if len(os.Args) > 1 && os.Args[1] == hwprobe.Verb {
+		os.Exit(hwprobe.ChildMain(os.Stdin, hwprobe.ResultFile()))
 	}
 	code := m.Run()
 	for _, s := range prepared.sites {
