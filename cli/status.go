@@ -55,6 +55,9 @@ func (r *statusResult) text(p *printer) {
 		if st.Revoked {
 			state = p.t("status.revoked")
 		}
+		if st.Emergency != nil {
+			state += ", " + p.t("emergency.short")
+		}
 		rows = append(rows, []string{string(s), st.Version, st.Variant, state, st.At})
 	}
 	p.table(rows...)
@@ -66,6 +69,9 @@ func (r *statusResult) text(p *printer) {
 		p.voided("status.void", w.Void)
 		p.line("%s %s", p.mark("warn"), p.t("status.waiting", "version", w.Version, "stage", string(w.Stage), "roles", roleWords(p.app, w.Roles), "people", clean(strings.Join(w.People, ", "))))
 		p.stillNeeded(w.NeedsApproved && len(w.Roles) == 0, w.NeedsIndependent)
+	}
+	for i := range r.Emergencies {
+		p.emergency(&r.Emergencies[i])
 	}
 	if r.Stop != nil {
 		p.line("%s %s", p.mark("warn"), p.t("live.logfollows"))

@@ -33,8 +33,9 @@ type Request struct {
 	ManifestSHA384 bundle.Digest      `json:"manifest_sha384"`
 	Machine        Machine            `json:"machine"`
 	MachineKey     string             `json:"machine_key"`        // PEM; its id is the machine's
-	TrustRoot      int                `json:"trust_root"`         // number of the vendor's root that judged the bundle
+	TrustRoot      int                `json:"trust_root"`         // number of the vendor's root (in an emergency the site's) that judged the bundle
 	SiteRoot       int                `json:"site_root,omitzero"` // number of the site's root that judged the policy; 0: the newest carried
+	Emergency      *Emergency         `json:"emergency,omitempty"`
 	Installer      string             `json:"installer,omitempty"`
 	Person         string             `json:"person,omitempty"` // who is asked; empty: anybody who may sign
 	PolicyNumber   int                `json:"policy_number"`
@@ -160,7 +161,7 @@ func (r *Request) Checklist() *Checklist {
 // Want is what sign-offs of a stage must be for, as the request says; policyAt gives the policies that it carries.
 func (r *Request) Want(stage Stage, policyAt func(int) (*Policy, error)) Want {
 	w := Want{Stage: stage, Manifest: r.Files[FileManifest], Version: r.Version, Variant: r.Variant, Machine: r.Machine, Installer: r.Installer,
-		Forms: map[bundle.Digest][]byte{}, PolicyAt: policyAt}
+		Emergency: r.Emergency.Plain(), Forms: map[bundle.Digest][]byte{}, PolicyAt: policyAt}
 	numbers := map[bundle.Digest]int{}
 	for _, list := range [][]SignedFile{r.Below, r.Before} {
 		for _, s := range list {

@@ -33,27 +33,32 @@ func (s *Store) Authenticate(ctx context.Context, src *bundle.Source, h History)
 	if err := s.CheckExpired(Oem, h.Evidence); err != nil {
 		return nil, err
 	}
-	a, err := r.judge(s.lists(Oem)).source(ctx, src)
+	a, err := r.judge(Oem, s.lists(Oem)).source(ctx, src)
 	if err != nil {
 		return nil, err
 	}
+	if err := s.mayTake(a, r, h); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// mayTake judges what is signed by its time, by revocations and by what this machine has seen.
+func (s *Store) mayTake(a *Authentic, r *root, h History) error {
 	created := a.manifest.CreatedTime()
 	if created.After(r.expires) {
-		return nil, expired(Oem, r, created)
+		return expired(a.of, r, created)
 	}
 	if err := s.CheckRevoked(a); err != nil {
-		return nil, err
+		return err
 	}
 	if created.After(h.Evidence) {
 		h.Evidence = created
 	}
 	if err := h.CheckAge(); err != nil {
-		return nil, err
+		return err
 	}
-	if err := h.check(a); err != nil {
-		return nil, err
-	}
-	return a, nil
+	return h.check(a)
 }
 
 func expired(of Root, r *root, at time.Time) error {
@@ -121,7 +126,7 @@ func (s *Store) AuthenticateInstalled(manifest, sig []byte, rootVersion int, h H
 	if err != nil {
 		return nil, err
 	}
-	a, err := r.judge(nil).manifest(manifest, sig)
+	a, err := r.judge(Oem, nil).manifest(manifest, sig)
 	if err != nil {
 		return nil, err
 	}
@@ -153,9 +158,9 @@ type judge struct {
 	revoked   []*Revocations // whose keys do not count
 }
 
-func (r *root) judge(revoked []*Revocations) judge {
+func (r *root) judge(of Root, revoked []*Revocations) judge {
 	t := r.roles[RoleTargets]
-	return judge{keys: t.keys, threshold: t.threshold, role: RoleTargets, of: Oem, version: r.version, revoked: revoked}
+	return judge{keys: t.keys, threshold: t.threshold, role: RoleTargets, of: of, version: r.version, revoked: revoked}
 }
 
 func givenKey(key bundle.PublicKey) judge {
