@@ -36,6 +36,7 @@ const (
 	TypeRevocations = "urn:sluice:revocations:1"
 	TypeLive        = "urn:sluice:live:1"
 	TypeHead        = "urn:sluice:head:1"
+	TypeReview      = "urn:sluice:review:1"
 	TypeRequest     = "urn:sluice:request:1"
 	TypeEvidence    = "urn:sluice:evidence:1"
 )

@@ -306,6 +306,7 @@ func (v *verifyFlags) run(ctx context.Context, a *app, path string) (result, err
 	r.ModelFamily, r.Version, r.Created = m.ModelFamily, m.Version, m.Created
 	r.ManifestSHA384, r.Signers, r.TrustRoot = auth.ManifestSHA384().String(), auth.Signers(), auth.RootVersion()
 	r.Trust = "root"
+	r.Emergency = auth.Emergency()
 	if auth.GivenKey() {
 		r.Trust = "given-key"
 	}
@@ -393,9 +394,13 @@ type verifyResult struct {
 	Trust          string          `json:"trust"` // "root" or "given-key"
 	TrustRoot      int             `json:"trust_root,omitempty"`
 	Signers        []verify.Signer `json:"signers"`
+	Emergency      bool            `json:"site_signed,omitempty"` // by emergency: the site's signature, not the vendor's
 }
 
 func (r *verifyResult) text(p *printer) {
+	if r.Emergency {
+		p.line("%s %s", p.mark("warn"), p.bold(p.t("emergency.site")))
+	}
 	p.line("%s %s", p.mark("ok"), p.bold(p.t("verify.done", "family", r.ModelFamily, "version", r.Version)))
 	if r.Trust == "given-key" {
 		p.line("%s %s", p.mark("warn"), p.t("verify.given"))

@@ -24,6 +24,8 @@ type signoffFlags struct {
 	answers, template, meaning     string
 	refuse                         bool
 	reason                         string
+	review                         bool
+	comment                        string
 }
 
 func (a *app) signoffVerbs() []*cobra.Command {
@@ -39,7 +41,17 @@ func (a *app) signoffVerbs() []*cobra.Command {
 		f.StringVar(&s.meaning, "meaning", "", a.t("flag.meaning"))
 		f.BoolVar(&s.refuse, "refuse", false, a.t("flag.refuse"))
 		f.StringVar(&s.reason, "reason", "", a.t("flag.reason"))
-	}, func(ctx context.Context, _ []string) (result, error) { return s.run(ctx, a) })
+		f.BoolVar(&s.review, "review", false, a.t("flag.review"))
+		f.StringVar(&s.comment, "comment", "", a.t("flag.comment"))
+	}, func(ctx context.Context, _ []string) (result, error) {
+		if s.review {
+			return s.reviewed(ctx, a)
+		}
+		if s.comment != "" {
+			return nil, usage("--comment goes with --review")
+		}
+		return s.run(ctx, a)
+	})
 	cmd.AddCommand(a.requestVerb(), a.signRequestVerb(), a.attachVerb())
 	return []*cobra.Command{cmd}
 }
@@ -119,6 +131,7 @@ func signed(in *installer.Installer, stage, version string, done *installer.Sign
 	if r.MissingRoles == nil {
 		r.MissingRoles = []string{}
 	}
+	r.Emergency = done.Emergency
 	if st, err := in.Status(); err == nil {
 		r.Next = st.Next
 	}
@@ -207,6 +220,8 @@ type signoffResult struct {
 	Form         string   `json:"form"`     // what they saw and answered
 	Next         []string `json:"next"`
 
+	Emergency *slot.Emergency `json:"emergency,omitempty"`
+
 	NeedsApproved    bool                        `json:"needs_approved"`
 	NeedsIndependent bool                        `json:"needs_independent"`
 	Voided           []installer.VoidedSignature `json:"voided,omitempty"`
@@ -214,6 +229,9 @@ type signoffResult struct {
 
 func (r *signoffResult) text(p *printer) {
 	p.voided("signoff.voided", r.Voided)
+	if e := r.Emergency; e != nil {
+		p.line("%s %s", p.mark("warn"), p.bold(p.t("emergency.mark", "version", r.Version, "reason", clean(e.Reason), "by", clean(e.By))))
+	}
 	switch {
 	case r.Refused:
 		p.line("%s %s", p.mark("warn"), p.t("signoff.refused", "stage", r.Stage))

@@ -33,7 +33,8 @@ type Request struct {
 	ManifestSHA384 bundle.Digest      `json:"manifest_sha384"`
 	Machine        Machine            `json:"machine"`
 	MachineKey     string             `json:"machine_key"` // PEM; its id is the machine's
-	TrustRoot      int                `json:"trust_root"`  // number of the vendor's root that judged the bundle
+	TrustRoot      int                `json:"trust_root"`  // number of the vendor's root (in an emergency the site's) that judged the bundle
+	Emergency      *Emergency         `json:"emergency,omitempty"`
 	Installer      string             `json:"installer,omitempty"`
 	Person         string             `json:"person,omitempty"` // who is asked; empty: anybody who may sign
 	PolicyNumber   int                `json:"policy_number"`
@@ -159,7 +160,7 @@ func (r *Request) Checklist() *Checklist {
 // Want is what sign-offs of a stage must be for, as the request says; policyAt gives the policies that it carries.
 func (r *Request) Want(stage Stage, policyAt func(int) (*Policy, error)) Want {
 	w := Want{Stage: stage, Manifest: r.Files[FileManifest], Version: r.Version, Variant: r.Variant, Machine: r.Machine, Installer: r.Installer,
-		Forms: map[bundle.Digest][]byte{}, PolicyAt: policyAt}
+		Emergency: r.Emergency.Plain(), Forms: map[bundle.Digest][]byte{}, PolicyAt: policyAt}
 	numbers := map[bundle.Digest]int{}
 	for _, list := range [][]SignedFile{r.Below, r.Before} {
 		for _, s := range list {

@@ -132,7 +132,10 @@ func (w *work) pack(t *Tested, stage slot.Stage, policy *compliance.Policy, rec 
 	ix := evidence.Index{Schema: evidence.Schema, Made: w.in.c.Clock().UTC().Format("2006-01-02T15:04:05Z"), Stage: compliance.Stage(stage),
 		ModelFamily: rec.ModelFamily, Version: rec.Version, Variant: rec.Variant, ManifestSHA384: rec.ManifestSHA384,
 		JudgedBy: evidence.JudgedBy{Root: string(verify.Oem), Version: t.auth.RootVersion()}, Machine: rec.Machine, PolicyNumber: policy.Number,
-		Installer: rec.Installer, Complete: rec.Complete, Refused: rec.Refused, Logs: map[audit.Log]evidence.LogExcerpt{}}
+		Installer: rec.Installer, Complete: rec.Complete, Refused: rec.Refused, Logs: map[audit.Log]evidence.LogExcerpt{}, Emergency: t.record.Emergency.Plain()}
+	if t.record.Emergency != nil {
+		ix.JudgedBy.Root = string(verify.Site)
+	}
 	if err := w.excerpts(&ix, files); err != nil {
 		return nil, err
 	}

@@ -83,7 +83,7 @@ func (w *work) request(ctx context.Context, t *Tested, o RequestOptions) (*Reque
 		if !policy.Active(person) {
 			return nil, fault.New(fault.PolicyRefuses, "%q has retired", person.ID).With("person", person.ID)
 		}
-		if err := maySign(person, t, o.Stage, false, before); err != nil {
+		if err := w.maySign(person, t, o.Stage, false, before); err != nil {
 			return nil, err
 		}
 		o.Person = person.ID
@@ -130,7 +130,7 @@ func (w *work) makeRequest(ctx context.Context, t *Tested, o RequestOptions, pol
 	}
 	r := &compliance.Request{Schema: compliance.RequestSchema, Stage: compliance.Stage(o.Stage), ModelFamily: t.record.ModelFamily,
 		Version: t.record.Version, Variant: t.record.Variant, ManifestSHA384: t.record.ManifestSHA384, Machine: t.record.Machine,
-		MachineKey: string(key.PEM()), TrustRoot: t.record.TrustRoot, Installer: t.record.Installer, Person: o.Person,
+		MachineKey: string(key.PEM()), TrustRoot: t.record.TrustRoot, Emergency: t.record.Emergency.Plain(), Installer: t.record.Installer, Person: o.Person,
 		PolicyNumber: ref.Number, PolicySHA384: ref.SHA384, Items: list.Items, Evidence: list.Evidence, LogHeads: heads, At: w.in.now(),
 		Files: map[string][]byte{compliance.FileManifest: t.auth.ManifestBytes()}, Below: []compliance.SignedFile{}, Before: signedFiles(before)}
 	if o.Stage == slot.Live {
@@ -231,7 +231,7 @@ func OpenRequest(raw []byte, o TrustOptions) (*OpenedRequest, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := store.AuthenticateInstalled(r.Files[compliance.FileManifest], r.Files[compliance.FileSignature], r.TrustRoot, verify.History{})
+	a, err := requestJudge(r, store)(r.Files[compliance.FileManifest], r.Files[compliance.FileSignature], r.TrustRoot, verify.History{})
 	if err != nil {
 		return nil, err
 	}
@@ -251,6 +251,14 @@ func OpenRequest(raw []byte, o TrustOptions) (*OpenedRequest, error) {
 		return nil, err
 	}
 	return out, out.checkSigned()
+}
+
+// requestJudge is whose signature the request's manifest must have.
+func requestJudge(r *compliance.Request, store *verify.Store) func(manifest, sig []byte, root int, h verify.History) (*verify.Authentic, error) {
+	if r.Emergency != nil {
+		return store.EmergencyInstalled
+	}
+	return store.AuthenticateInstalled
 }
 
 // requestRoots opens the trust roots that a request carries, as far as the person knows them.
@@ -293,8 +301,12 @@ func requestRoots(r *compliance.Request, o TrustOptions) (*verify.Store, error) 
 			return nil, err
 		}
 		a, sig := r.Files[compliance.FileManifest], r.Files[compliance.FileSignature]
-		if i := slices.IndexFunc(known.Describe(), func(i verify.RootInfo) bool { return i.Of == verify.Oem && i.Version >= r.TrustRoot }); i >= 0 {
-			if _, err := known.AuthenticateInstalled(a, sig, r.TrustRoot, verify.History{}); err != nil { // what they know may be newer
+		of := verify.Oem
+		if r.Emergency != nil {
+			of = verify.Site
+		}
+		if i := slices.IndexFunc(known.Describe(), func(i verify.RootInfo) bool { return i.Of == of && i.Version >= r.TrustRoot }); i >= 0 {
+			if _, err := requestJudge(r, known)(a, sig, r.TrustRoot, verify.History{}); err != nil { // what they know may be newer
 				return nil, err
 			}
 		}
@@ -379,7 +391,7 @@ func (q *OpenedRequest) checkAsked(m *bundle.Manifest) error {
 	if err != nil {
 		return fault.New(fault.Request, "the request's record: %w", err)
 	}
-	if rec.ManifestSHA384 != r.ManifestSHA384 || rec.Variant != r.Variant || rec.Machine != r.Machine || rec.Installer != r.Installer {
+	if rec.ManifestSHA384 != r.ManifestSHA384 || rec.Variant != r.Variant || rec.Machine != r.Machine || rec.Installer != r.Installer || !rec.Emergency.Same(r.Emergency) {
 		return fault.New(fault.Request, "the request's record is that of something else")
 	}
 	for name, f := range rec.ProofFacts() {
@@ -495,7 +507,7 @@ func (q *OpenedRequest) Sign(o RequestSignOptions) ([]byte, error) {
 	}
 	do := compliance.DecisionOptions{Checklist: q.Checklist(), Variant: r.Variant, Machine: r.Machine, Policy: q.policy, Person: person.ID, Role: o.Role,
 		Meaning: o.Meaning, Answers: o.Answers, Refuse: o.Refuse, Reason: o.Reason, Language: compliance.Lang(o.Lang), LogHeads: r.LogHeads,
-		Request: q.digest, SignedAt: o.Now.UTC().Format(time.RFC3339)}
+		Request: q.digest, SignedAt: o.Now.UTC().Format(time.RFC3339), Emergency: r.Emergency}
 	var before [][]byte
 	for _, s := range r.Before {
 		before = append(before, s.Envelope)
@@ -569,7 +581,7 @@ func (w *work) attach(ctx context.Context, raw []byte) (*SignOffResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := maySign(person, t, stage, d.Refused, before); err != nil {
+	if err := w.maySign(person, t, stage, d.Refused, before); err != nil {
 		return nil, err
 	}
 	if err := w.unchanged(ctx, t, r, d, reply, policy, before); err != nil {

@@ -14,6 +14,8 @@ const (
 	Exists     Code = "E-EXISTS"    // will not overwrite
 	KeyUnfit   Code = "E-KEY-UNFIT" // a key that may not sign this (not in the policy or root)
 
+	EmergencyNeedless Code = "E-EMERGENCY-NEEDLESS" // --emergency for what the vendor signed
+
 	// 3: not authentic or not intact.
 	Format             Code = "E-FORMAT"   // container malformed: tar, zstd, seek table, geometry
 	Limit              Code = "E-LIMIT"    // a limit for untrusted bytes exceeded
@@ -85,6 +87,14 @@ const (
 	VersionInUse   Code = "E-VERSION-IN-USE" // remove of the live version or its way back
 	RollbackNone   Code = "E-ROLLBACK-NONE"
 
+	EmergencyPaper   Code = "E-EMERGENCY-PAPER"   // the policy lets no version installed by emergency go live
+	EmergencyReview  Code = "E-EMERGENCY-REVIEW"  // a review is owed before the next live start
+	EmergencyOver    Code = "E-EMERGENCY-OVER"    // its hours of live are over
+	EmergencyClock   Code = "E-EMERGENCY-CLOCK"   // the clock was set back, so its hours cannot be measured
+	EmergencyRefused Code = "E-EMERGENCY-REFUSED" // its review said no
+	ReviewSelf       Code = "E-REVIEW-SELF"       // the reviewer installed, signed for or switched on what they review
+	ReviewNone       Code = "E-REVIEW-NONE"       // no review is owed
+
 	// 8: input/output.
 	IO             Code = "E-IO"
 	Space          Code = "E-SPACE"
@@ -118,6 +128,8 @@ var exits = map[Code]int{
 	NotSignedOff: 7, NotLive: 7, StageOrder: 7, PolicyNone: 7, PolicyInvalid: 7, PolicyRefuses: 7, SignoffInvalid: 7,
 	SignoffRefused: 7, SignoffVoid: 7, RequestStale: 7, RequestOther: 7, Request: 3, RequestTrust: 3, LogExport: 3, Lease: 8, LogBroken: 7, RecordEdited: 7, MachineOther: 7, VersionInUse: 7, RollbackNone: 7,
 	IO: 8, Space: 8, SourceMissing: 8, MediumRemoved: 8, MediumDamaged: 8, RootReadonly: 8, RootFilesystem: 8,
+	EmergencyNeedless: 2, EmergencyPaper: 7, EmergencyReview: 7, EmergencyOver: 7, EmergencyClock: 7, EmergencyRefused: 7,
+	ReviewSelf: 7, ReviewNone: 7,
 	WindowMissing: 8, WindowDisplay: 8, WindowOpenGL: 8, WindowLibrary: 8, WindowSilent: 8,
 	Locked: 9, Cancelled: 130,
 }
