@@ -232,6 +232,19 @@ func (s *Status) lastCheck(logs *audit.Logs) {
 	}
 }
 
+// lostSignature says whether a stage that was complete is not any more, because a person's key was revoked.
+func (s *Status) lostSignature(g ground, policy *compliance.Policy, r *slot.Record) bool {
+	raw, err := g.dir.Read(r.Folder+"/"+slot.ManifestFile, slot.MaxManifest)
+	if err != nil {
+		return false // whoever verifies the folder says what is wrong with it
+	}
+	if err := g.dir.CheckLadder(g.ledger, policy, r, raw); fault.CodeOf(err) == fault.Revoked {
+		s.problem(err)
+		return true
+	}
+	return false
+}
+
 // next finds what waits for whom, and the command that comes next.
 func (s *Status) next(g ground, records map[slot.Stage]*slot.Record, policy *compliance.Policy, site bool) []string {
 	demo, paper, live := records[slot.Demo], records[slot.Paper], records[slot.Live]
@@ -284,6 +297,13 @@ func (s *Status) next(g ground, records map[slot.Stage]*slot.Record, policy *com
 		return []string{"policy", "init", "--key", "<site.key>"}
 	case len(policy.People) == 0:
 		return []string{"people", "add", "--id", "<id>", "--name", "<name>", "--role", "operator", "--pub", "<name.pub>", "--key", "<site.key>"}
+	}
+	for _, stage := range []slot.Stage{slot.Paper, slot.Live} { // a signature was lost to a revocation
+		if r := records[stage]; r != nil && s.lostSignature(g, policy, r) {
+			if cmd := signOff(stage, r); cmd != nil {
+				return cmd
+			}
+		}
 	}
 	if !paper.Same(demo) {
 		if cmd := signOff(slot.Paper, demo); cmd != nil {

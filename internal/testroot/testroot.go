@@ -242,6 +242,7 @@ type BundleOptions struct {
 	Bulk     int                  // bytes of a further artifact; 0: 200 KiB
 	Keys     []ed25519.PrivateKey // empty: the vendor
 	Salt     string               // makes another manifest
+	Created  string               // RFC 3339; empty: 2026-11-01
 	Variants []string             // empty: "first", "second"
 	Output   string               // element type of y that the contract says; empty: float32
 }
@@ -279,6 +280,9 @@ func (s *Site) Bundle(o BundleOptions) string {
 	if o.Bulk == 0 {
 		o.Bulk = 200 << 10
 	}
+	if o.Created == "" {
+		o.Created = "2026-11-01T00:00:00Z"
+	}
 	src := s.T.TempDir()
 	put := func(name string, data []byte) {
 		p := filepath.Join(src, filepath.FromSlash(name))
@@ -303,7 +307,7 @@ func (s *Site) Bundle(o BundleOptions) string {
 	put("golden/y.pb", onnx.MarshalTensor("y", Floats(4, 5)))
 	put("report.json", []byte("{}\n"))
 	spec := &bundle.Spec{
-		ModelFamily: Family, Version: o.Version, Created: "2026-11-01T00:00:00Z", ChunkSize: 64 << 10,
+		ModelFamily: Family, Version: o.Version, Created: o.Created, ChunkSize: 64 << 10,
 		Artifacts: []bundle.SpecArtifact{{Path: "artifacts/bulk.bin", Source: "bulk.bin", Role: bundle.RoleMetadata},
 			{Path: "artifacts/golden/x.pb", Source: "golden/x.pb", Role: bundle.RoleGolden},
 			{Path: "artifacts/golden/y.pb", Source: "golden/y.pb", Role: bundle.RoleGolden},
@@ -415,4 +419,71 @@ func (s *Site) GoLive(o BundleOptions) *slot.Record {
 	s.SignOff(slot.Paper, "anna")
 	s.SignOff(slot.Live, "anna", "jan")
 	return s.Enable()
+}
+
+// TryInstall installs a bundle that may be refused.
+func (s *Site) TryInstall(path string) error {
+	s.T.Helper()
+	_, _, err := s.In.Install(s.T.Context(), path, installer.InstallOptions{})
+	return err
+}
+
+// SetClock sets this machine's clock, for a process that starts now.
+func (s *Site) SetClock(at time.Time) {
+	s.T.Helper()
+	s.Config.Clock = func() time.Time { return at }
+	s.Restart()
+}
+
+// NextRoot makes the root file that follows the newest one of this machine, signed by keys.
+func (s *Site) NextRoot(of verify.Root, c verify.RootChange, keys ...ed25519.PrivateKey) []byte {
+	s.T.Helper()
+	store, err := verify.OpenStore(s.Path(slot.KeysDir))
+	s.ok(err)
+	previous, err := store.RootFile(of, 0)
+	s.ok(err)
+	raw, err := verify.NextRoot(previous, c)
+	s.ok(err)
+	for _, k := range keys {
+		raw, err = verify.SignRoot(raw, previous, k)
+		s.ok(err)
+	}
+	return raw
+}
+
+// Revoke makes a revocation list.
+func (s *Site) Revoke(of verify.Root, number int, issued time.Time, key ed25519.PrivateKey, keys []bundle.PublicKey, manifests []bundle.Digest) []byte {
+	s.T.Helper()
+	v := &verify.Revocations{Schema: verify.RevocationsSchema, Root: of, Number: number, Issued: issued.UTC().Format("2006-01-02T15:04:05Z"), Keys: []verify.RevokedKey{}, Manifests: []verify.RevokedManifest{}}
+	for _, k := range keys {
+		v.Keys = append(v.Keys, verify.RevokedKey{KeyID: k.ID(), Reason: "leaked"})
+	}
+	for _, m := range manifests {
+		v.Manifests = append(v.Manifests, verify.RevokedManifest{SHA384: m, Reason: "wrong prices"})
+	}
+	raw, err := verify.SignRevocations(v, key)
+	s.ok(err)
+	return raw
+}
+
+// Medium puts files into a folder, as they lie on a stick.
+func (s *Site) Medium(files map[string][]byte) string {
+	s.T.Helper()
+	dir := s.T.TempDir()
+	s.Put(dir, files)
+	return dir
+}
+
+// Put adds files to a folder: beside a bundle, for example.
+func (s *Site) Put(dir string, files map[string][]byte) {
+	s.T.Helper()
+	for name, raw := range files {
+		s.ok(os.WriteFile(filepath.Join(dir, name), raw, 0o644))
+	}
+}
+
+// Take takes over what lies in a folder.
+func (s *Site) Take(files map[string][]byte) ([]verify.Step, error) {
+	s.T.Helper()
+	return s.In.TakeTrust(s.T.Context(), []string{s.Medium(files)}, "tester")
 }
