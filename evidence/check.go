@@ -171,16 +171,31 @@ func (c *check) roots(known Anchors) error {
 	return err
 }
 
+// manifest: signed with the threshold of the root that judged it.
 func (c *check) manifest() error {
-	a, err := c.store.AuthenticateInstalled(c.Files[ManifestFile], c.Files[SigFile], c.Index.JudgedBy.Version, verify.History{})
+	raw, by := c.Files[ManifestFile], c.Index.JudgedBy
+	st, signers, err := c.store.EnvelopeBy(verify.Root(by.Root), by.Version, verify.RoleTargets, c.Files[SigFile], bundle.TypeManifest, bundle.MaxSignatureSize)
+	if err != nil {
+		return wrap(SigFile, err)
+	}
+	if err := st.CheckSubject(ManifestFile, raw); err != nil {
+		return wrap(ManifestFile, err)
+	}
+	m, err := bundle.ParseManifest(raw)
 	if err != nil {
 		return wrap(ManifestFile, err)
 	}
-	m := a.Manifest()
-	if m.ModelFamily != c.Index.ModelFamily || m.Version != c.Index.Version || a.ManifestSHA384() != c.Index.ManifestSHA384 || m.Variant(c.Index.Variant) == nil {
+	var p bundle.ManifestPredicate
+	if err := bundle.StrictUnmarshal(st.Predicate, &p, bundle.MaxSignatureSize); err != nil {
+		return wrap(SigFile, err)
+	}
+	if p.ModelFamily != m.ModelFamily || p.Version != m.Version || m.ModelFamily != c.Index.ModelFamily || m.Version != c.Index.Version ||
+		c.Index.ManifestSHA384 != sha512.Sum384(raw) || m.Variant(c.Index.Variant) == nil {
 		return bad("the manifest is not that of %q version %q variant %q", clip(c.Index.ModelFamily), clip(c.Index.Version), clip(c.Index.Variant)).With("what", ManifestFile)
 	}
-	c.out.Signers = a.Signers()
+	for _, k := range signers {
+		c.out.Signers = append(c.out.Signers, verify.Signer{KeyID: k.ID(), Fingerprint: k.Fingerprint(), Role: verify.RoleTargets})
+	}
 	return nil
 }
 
@@ -347,7 +362,14 @@ func (c *check) report() error {
 	if err != nil {
 		return err
 	}
-	again, err := compliance.NewRecord(rec.Checklist, c.policies[c.Index.PolicyNumber], envelopes, want)
+	if len(envelopes) == 0 {
+		return bad("nobody signed").With("what", "signoffs")
+	}
+	last, err := compliance.ParseForm(c.Files["signoffs/"+string(c.Index.Stage)+"/"+strconv.Itoa(len(envelopes))+".form.json"])
+	if err != nil {
+		return wrap("signoffs/"+string(c.Index.Stage), err)
+	}
+	again, err := compliance.NewRecord(last.Checklist(), c.policies[c.Index.PolicyNumber], envelopes, want)
 	if err != nil {
 		return wrap("signoffs/"+string(c.Index.Stage), err)
 	}
@@ -369,8 +391,6 @@ func (c *check) report() error {
 		return err
 	}
 	switch {
-	case len(signed) == 0:
-		return bad("nobody signed").With("what", "signoffs")
 	case !bytes.Equal(raw, c.Files[ReportFile]):
 		return bad("%s is not what the signed envelopes say", ReportFile).With("what", ReportFile)
 	case again.Complete != c.Index.Complete || again.Refused != c.Index.Refused || again.ModelFamily != c.Index.ModelFamily:
