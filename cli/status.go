@@ -52,6 +52,12 @@ func (r *statusResult) text(p *printer) {
 		if !st.Enabled {
 			state = p.t("status.off")
 		}
+		if st.Revoked {
+			state = p.t("status.revoked")
+		}
+		if st.Emergency != nil {
+			state += ", " + p.t("emergency.short")
+		}
 		rows = append(rows, []string{string(s), st.Version, st.Variant, state, st.At})
 	}
 	p.table(rows...)
@@ -64,11 +70,17 @@ func (r *statusResult) text(p *printer) {
 		p.line("%s %s", p.mark("warn"), p.t("status.waiting", "version", w.Version, "stage", string(w.Stage), "roles", roleWords(p.app, w.Roles), "people", clean(strings.Join(w.People, ", "))))
 		p.stillNeeded(w.NeedsApproved && len(w.Roles) == 0, w.NeedsIndependent)
 	}
+	for i := range r.Emergencies {
+		p.emergency(&r.Emergencies[i])
+	}
 	if r.Stop != nil {
 		p.line("%s %s", p.mark("warn"), p.t("live.logfollows"))
 	}
 	for _, x := range r.Problems {
 		p.line("%s %s %s", p.mark("bad"), x.Code, clean(x.Message))
+	}
+	if r.Trust {
+		knowledgeLines(p, r.Knowledge)
 	}
 	if r.Busy != "" {
 		p.line("%s %s", p.mark("warn"), p.t("status.busy", "holder", clean(r.Busy)))

@@ -173,33 +173,27 @@ func (c *check) roots(known Anchors) error {
 
 // manifest: signed with the threshold of the root that judged it.
 func (c *check) manifest() error {
-	raw, by := c.Files[ManifestFile], c.Index.JudgedBy
-	st, signers, err := c.store.EnvelopeBy(verify.Root(by.Root), by.Version, verify.RoleTargets, c.Files[SigFile], bundle.TypeManifest, bundle.MaxSignatureSize)
-	if err != nil {
-		return wrap(SigFile, err)
+	judge := c.store.AuthenticateInstalled
+	if c.Index.JudgedBy.Root == string(verify.Site) {
+		judge = c.store.EmergencyInstalled
 	}
-	if err := st.CheckSubject(ManifestFile, raw); err != nil {
+	if (c.Index.Emergency != nil) != (c.Index.JudgedBy.Root == string(verify.Site)) {
+		return bad("the index names an emergency and the vendor's trust root, or neither").With("what", "judged_by")
+	}
+	a, err := judge(c.Files[ManifestFile], c.Files[SigFile], c.Index.JudgedBy.Version, verify.History{})
+	if err != nil {
 		return wrap(ManifestFile, err)
 	}
-	m, err := bundle.ParseManifest(raw)
-	if err != nil {
-		return wrap(ManifestFile, err)
-	}
-	var p bundle.ManifestPredicate
-	if err := bundle.StrictUnmarshal(st.Predicate, &p, bundle.MaxSignatureSize); err != nil {
-		return wrap(SigFile, err)
-	}
-	if p.ModelFamily != m.ModelFamily || p.Version != m.Version || m.ModelFamily != c.Index.ModelFamily || m.Version != c.Index.Version ||
-		c.Index.ManifestSHA384 != sha512.Sum384(raw) || m.Variant(c.Index.Variant) == nil {
+	m := a.Manifest()
+	if m.ModelFamily != c.Index.ModelFamily || m.Version != c.Index.Version || a.ManifestSHA384() != c.Index.ManifestSHA384 || m.Variant(c.Index.Variant) == nil {
 		return bad("the manifest is not that of %q version %q variant %q", clip(c.Index.ModelFamily), clip(c.Index.Version), clip(c.Index.Variant)).With("what", ManifestFile)
 	}
-	for _, k := range signers {
-		c.out.Signers = append(c.out.Signers, verify.Signer{KeyID: k.ID(), Fingerprint: k.Fingerprint(), Role: verify.RoleTargets})
-	}
+	c.out.Signers = a.Signers()
 	return nil
 }
 
-// policy: the newest is signed by the newest root, older ones by one that was in force before; all of them may not outrank the newest.
+// policy: each is signed by a root that was in force, which need not be the newest: rotation alone voids no policy. All of them may not
+// outrank the newest.
 func (c *check) policy() error {
 	newest := 0
 	for _, n := range c.names {
@@ -218,9 +212,6 @@ func (c *check) policy() error {
 	}
 	if newest == 0 || newest != c.Index.PolicyNumber {
 		return bad("the newest policy in the pack has number %d, the index names %d", newest, c.Index.PolicyNumber).With("what", "policies")
-	}
-	if _, _, err := c.store.Envelope(verify.Site, verify.RoleTargets, c.Files["policies/"+strconv.Itoa(newest)+".json"], bundle.TypePolicy, compliance.MaxPolicySize*2); err != nil {
-		return wrap("policies/"+strconv.Itoa(newest)+".json", err)
 	}
 	return nil
 }
@@ -290,7 +281,7 @@ func (c *check) stage(stage compliance.Stage) ([][]byte, compliance.Want, error)
 	envelopes := c.numbered(prefix, ".dsse.json")
 	forms := c.numbered(prefix, ".form.json")
 	want := compliance.Want{Stage: stage, Manifest: c.Files[ManifestFile], Version: c.Index.Version, Variant: c.Index.Variant, Machine: c.Index.Machine,
-		Installer: c.Index.Installer, Forms: map[bundle.Digest][]byte{},
+		Installer: c.Index.Installer, Emergency: c.Index.Emergency, Forms: map[bundle.Digest][]byte{},
 		Logged:   func(d bundle.Digest) (int, bool) { return c.logged(stage, d) },
 		PolicyAt: func(n int) (*compliance.Policy, error) { return c.policies[n], nil }}
 	for _, raw := range forms {
