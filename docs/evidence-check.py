@@ -60,7 +60,6 @@ def good_key(key):
         want(encode_point(mul(8, p)) != encode_point((0, 1, 1, 0)), "a public key has small order")
         points[key] = p
     return points[key]
-
 def verify(key, message, sig):
     a = good_key(key)
     s = int.from_bytes(sig[32:], "little")
@@ -93,7 +92,6 @@ def pem_key(raw):
     return der[12:]
 def key_id(key):
     return hashlib.sha256(bytes.fromhex("302a300506032b6570032100") + key).hexdigest()
-
 def envelope(raw, kind, keys, threshold):
     """The statement of an envelope with the threshold of keys, and which of them signed."""
     e = parse(raw)
@@ -114,7 +112,6 @@ def envelope(raw, kind, keys, threshold):
     want(set(st) == {"_type", "predicate", "predicateType", "subject"} and st["_type"] == "https://in-toto.io/Statement/v1", "no statement")
     want(st["predicateType"] == "urn:sluice:%s:1" % kind, "a statement of type %s, want %s", st["predicateType"], kind)
     return st, signed, len(e["signatures"])
-
 def subject(name, raw):
     return {"name": name, "digest": {"sha256": hashlib.sha256(raw).hexdigest(), "sha384": digest(raw)}}
 
@@ -124,7 +121,6 @@ def header(name, size, mtime):
     h = (name.encode().ljust(100, b"\0") + b"0000644\0" + b"0000000\0" * 2 + b"%011o\0%011o\0" % (size, mtime) + b" " * 8 + b"0" + b"\0" * 100 +
          b"ustar\x0000" + b"\0" * 64 + b"0000000\0" * 2).ljust(512, b"\0")
     return h[:148] + b"%06o\0 " % sum(h) + h[156:]
-
 def container(raw):
     want(len(raw) <= 256 << 20, "larger than 256 MiB")
     files, at, mtime = {}, 0, None
@@ -142,7 +138,6 @@ def container(raw):
     want(raw[at:] == b"\0" * 1024, "the archive does not end as it should")
     want(list(files)[:1] == ["evidence.dsse.json"] and list(files)[1:] == sorted(list(files)[1:]), "the files are not in order")
     return files, mtime
-
 def numbered(files, prefix, suffix):
     out = []
     while "%s%d%s" % (prefix, len(out) + 1, suffix) in files:
@@ -154,8 +149,7 @@ def index(files, mtime):
     want(canonical(parse(raw)) == raw, "the index is not canonical")
     key = pem_key(files.get("machine.pub", b""))
     st, _, signatures = envelope(raw, "evidence", [key], 1)
-    want(signatures == 1, "the index has %d signatures", signatures)
-    want(st["subject"] == [subject(n, files[n]) for n in files], "the files are not those of the index")
+    want(signatures == 1 and st["subject"] == [subject(n, files[n]) for n in files], "the files are not those of the index")
     ix = st["predicate"]
     want(set(ix) - {"emergency"} == {"schema", "made", "stage", "model_family", "version", "variant", "manifest_sha384", "judged_by", "machine", "policy_number",
                                      "installer", "complete", "refused", "logs"} and ix["schema"] == "sluice-evidence/1", "no index")
@@ -166,7 +160,7 @@ def index(files, mtime):
     must = {"machine.pub", "manifest.json", "manifest.sig", "hardware.json", "record.json", "report.json", "report.pdf", "checklist.en.txt", "checklist.pl.txt"}
     must |= {"log/%s.jsonl" % log for log in ix["logs"]}
     want(must <= set(files), "a file is missing: %s", must - set(files))
-    for n in set(files) - must - {"smoke.json"}:
+    for n in set(files) - must - {"smoke.json", "revocations/oem.json", "revocations/site.json"}:
         want(re.match(r"(roots/(oem|site)/[1-9][0-9]*\.root|policies/[1-9][0-9]*|signoffs/(paper|live)/[1-9][0-9]*\.(dsse|form))\.json\Z", n), "an unknown file %s", n)
     return ix, key
 
@@ -176,7 +170,7 @@ class Root:
         whole = parse(raw)
         s = self.signed = whole["signed"]
         want(s["_type"] == "root" and s["version"] == version and s.get("x_sluice_root", of) == of, "root %s version %d is another one", of, version)
-        self.raw, self.keys = raw, {}
+        self.raw, self.keys, self.revoked = raw, {}, set()
         for kid, k in s["keys"].items():
             want(k["keytype"] == k["scheme"] == "ed25519" and hashlib.sha256(canonical(k)).hexdigest() == kid, "a root's key has another id")
             self.keys[kid] = bytes.fromhex(k["keyval"]["public"])
@@ -187,27 +181,44 @@ class Root:
     def role(self, name):
         r = self.signed["roles"][name]
         want(1 <= r["threshold"] <= len(set(r["keyids"])) == len(r["keyids"]), "a root's role could never sign")
-        return [self.keys[k] for k in r["keyids"]], r["threshold"]
-
+        return [self.keys[k] for k in r["keyids"] if key_id(self.keys[k]) not in self.revoked], r["threshold"]
     def signs(self, other):
-        keys, threshold = self.role("root")
-        message = canonical(other.signed)
-        good = [k for k in self.signed["roles"]["root"]["keyids"] if k in other.signatures and verify(self.keys[k], message, other.signatures[k])]
-        want(len(good) >= threshold, "a root is not signed by the one before it")
-
+        message, sigs = canonical(other.signed), other.signatures
+        good = [k for k in self.signed["roles"]["root"]["keyids"] if k in sigs and verify(self.keys[k], message, sigs[k])]
+        want(len(good) >= self.role("root")[1], "a root is not signed by the one before it")
 def roots(files, of, fingerprint, limit):
     raws = numbered(files, "roots/%s/" % of, ".root.json")
     want(raws and len(raws) == sum(n.startswith("roots/%s/" % of) for n in files), "the versions of root %s have a gap", of)
     chain = [Root(raw, of, n + 1) for n, raw in enumerate(raws)]
-    for n, r in enumerate(chain):
-        chain[max(n - 1, 0)].signs(r)
+    for before, r in zip(chain[:1] + chain, chain):
+        before.signs(r)
         r.signs(r)
     limit = limit or len(chain)
     want(1 <= limit <= len(chain), "root %s has no version %d", of, limit)
     plain = re.sub(r"[\s:-]", "", fingerprint).lower()
     want(plain in [hashlib.sha256(r.raw).hexdigest() for r in chain[:limit]], "no root %s has your fingerprint", of)
     return chain
-
+def by_any(chain, role, raw, kind):
+    """The statement of an envelope that some version of a root proves, the newest first."""
+    for root in reversed(chain):
+        try:
+            return envelope(raw, kind, *root.role(role))[0]
+        except Bad as e:
+            why = e
+    raise why
+def revocations(files, chains):
+    """The ids of revoked people's keys. What the lists name counts no more: the site's list holds for all, the vendor's for the vendor."""
+    lists = {of: {"keys": [], "manifests": []} for of in chains}
+    for of in [of for of in chains if "revocations/%s.json" % of in files]:
+        st = by_any(chains[of], "root", files["revocations/%s.json" % of], "revocations")
+        lists[of] = st["predicate"]
+        want(st["subject"] == [subject("revocations.json", canonical(lists[of]))] and lists[of]["root"] == of, "a revocation list is another one")
+    want(digest(files["manifest.json"]) not in [m["sha384"] for v in lists.values() for m in v["manifests"]], "the bundle is revoked")
+    site = {k["key_id"] for k in lists["site"]["keys"]}
+    for of, chain in chains.items():
+        for root in chain:
+            root.revoked = site | {k["key_id"] for k in lists[of]["keys"]}
+    return site
 def manifest(files, ix, root):
     st, _, _ = envelope(files["manifest.sig"], "manifest", *root.role("targets"))
     m = parse(files["manifest.json"])
@@ -220,18 +231,11 @@ def manifest(files, ix, root):
 def policies(files, ix, chain):
     out = {}
     for n in [int(x[9:-5]) for x in files if x.startswith("policies/")]:
-        for root in reversed(chain):
-            try:
-                st = envelope(files["policies/%d.json" % n], "policy", *root.role("targets"))[0]
-                break
-            except Bad as e:
-                st, why = None, e
-        want(st, "policy %d is not the site's", n)
+        st = by_any(chain, "targets", files["policies/%d.json" % n], "policy")
         want(st["subject"] == [subject("policy.json", canonical(st["predicate"]))] and st["predicate"]["number"] == n, "policy %d is another one", n)
         out[n] = (st["predicate"], st["subject"][0]["digest"]["sha384"])
     want(out and max(out) == ix["policy_number"], "the newest policy is not the index's")
     return out
-
 def logs(files, ix, key):
     out = {}
     for log, x in ix["logs"].items():
@@ -265,12 +269,10 @@ def logged(entries, envelope_digest):
             elif d["op"] == op and d.get("result") == "new":
                 return number
     raise Bad("the log did not take in a sign-off")
-
 def plain_item(it, answer=None):
     keep = {k: it.get(k) for k in ("id", "role", "automatic", "optional", "evidence")}
     keep.update({k: (answer or it).get(k) for k in ("answer", "comment")})
     return {k: v for k, v in keep.items() if v}
-
 def check_items(d):
     seen, refused = [], d.get("refused", False)
     for it in d["items"]:
@@ -289,7 +291,6 @@ def check_items(d):
                 want(answer != "no" or it.get("optional"), "item %s is answered no", it["id"])
         want(refused or not it.get("automatic") or it.get("optional") or passed, "item %s did not pass", it["id"])
     want("model-integrity" in seen, "model-integrity is missing")
-
 def check_form(raw, d):
     want(digest(raw) == d["form_sha384"], "the form is not the one that %s signed", d["person"])
     f = parse(raw)
@@ -301,7 +302,7 @@ def check_form(raw, d):
     want([plain_item(it, answers.get(it["id"], {})) for it in f["items"]] == [plain_item(it) for it in d["items"]], "the form has other items than the decision")
     return f
 
-def stage(files, ix, known, log, name):
+def stage(files, ix, known, log, revoked, name):
     """The decisions of a stage in order, and whether they complete it."""
     newest, prefix, previous = known[ix["policy_number"]][0], "signoffs/%s/" % name, "0" * 96
     raws, forms = numbered(files, prefix, ".dsse.json"), numbered(files, prefix, ".form.json")
@@ -329,12 +330,12 @@ def stage(files, ix, known, log, name):
             want(lg in ix["logs"] and h["entries"] <= ix["logs"][lg]["entries"] and log[lg].get(h["entries"], (0, h["sha384"]))[1] == h["sha384"], "log %s was another one", lg)
         previous = digest(raw)
         out.append((raw, d, check_form(form, d), person))
-    roles, have = newest["stages"][name]["roles"], [d["role"] for _, d, _, _ in out]
-    approved = [(d["person"].lower(), p["name"].strip().lower()) for _, d, _, p in out if d["meaning"] == "approved"]
+    fills = [(d, p) for _, d, _, p in out if key_id(pem_key(p["public_key"].encode())) not in revoked]
+    roles, have = newest["stages"][name]["roles"], [d["role"] for d, _ in fills]
+    approved = [(d["person"].lower(), p["name"].strip().lower()) for d, p in fills if d["meaning"] == "approved"]
     independent = len(roles) < 2 or any(ix["installer"].strip().lower() not in both for both in approved)
     refused = any(d["refused"] for _, d, _, _ in out)
     return out, all(have.count(r) >= roles.count(r) for r in roles) and bool(approved) and independent and not refused, refused
-
 def report(files, ix, signed, complete, refused):
     r = parse(files["report.json"])
     for k in ("stage", "model_family", "version", "variant", "manifest_sha384", "machine", "policy_number"):
@@ -363,6 +364,7 @@ def check(raw, oem, site):
     ix, key = index(files, mtime)
     by, at = ix["judged_by"]["root"], ix["judged_by"]["version"]
     chains = {of: roots(files, of, known, at if of == by else 0) for of, known in (("oem", oem), ("site", site))}
+    revoked = revocations(files, chains)
     try:
         manifest(files, ix, chains[by][at - 1])
     except Bad:  # an emergency that the vendor has signed since
@@ -370,19 +372,13 @@ def check(raw, oem, site):
         manifest(files, ix, chains["oem"][-1])
     known, log = policies(files, ix, chains["site"]), logs(files, ix, key)
     if ix["stage"] == "live":
-        want(stage(files, ix, known, log, "paper")[1], "stage paper was not complete")
+        want(stage(files, ix, known, log, revoked, "paper")[1], "stage paper was not complete")
     else:
         want(not any(n.startswith("signoffs/live/") for n in files), "a pack about paper holds sign-offs of live")
-    signed, complete, refused = stage(files, ix, known, log, ix["stage"])
+    signed, complete, refused = stage(files, ix, known, log, revoked, ix["stage"])
     report(files, ix, signed, complete, refused)
     return "%s %s %s, stage %s: %s; signed by %s" % (ix["model_family"], ix["version"], ix["variant"], ix["stage"],
                                                     "refused" if refused else "complete" if complete else "not complete", ", ".join(d["person"] for _, d, _, _ in signed))
-
-def judge(raw, oem, site):
-    try:
-        return True, check(raw, oem, site)
-    except Exception as e:  # whatever does not have the right form is no pack
-        return False, str(e) if isinstance(e, Bad) else "malformed: %r" % e
 
 def main(args):
     opts = {"--oem": "", "--site": ""}
@@ -393,11 +389,12 @@ def main(args):
         return 2
     failed = 0
     for name in args:
-        with open(name, "rb") as f:
-            ok, text = judge(f.read(), opts["--oem"], opts["--site"])
-        print("%s %s: %s" % ("OK" if ok else "BAD", name, text), file=sys.stdout if ok else sys.stderr)
-        failed += not ok
-    return 1 if failed else 0
+        try:
+            print("OK %s: %s" % (name, check(open(name, "rb").read(), opts["--oem"], opts["--site"])))
+        except Exception as e:  # whatever does not have the right form is no pack
+            print("BAD %s: %s" % (name, e if isinstance(e, Bad) else "malformed: %r" % e), file=sys.stderr)
+            failed = 1
+    return failed
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -23,7 +23,7 @@ func TestCompliancePageNamesWhatExists(t *testing.T) {
 	files, _ := unpack(t, site(t)["live"].raw)
 	parts := map[string]any{"report": decoded(t, files[evidence.ReportFile]), "record": decoded(t, files[evidence.RecordFile]), "manifest": decoded(t, files[evidence.ManifestFile]),
 		"decision": predicate(t, files["signoffs/live/2.dsse.json"]), "form": decoded(t, files["signoffs/live/2.form.json"]),
-		"policy": predicate(t, files["policies/1.json"]), "index": predicate(t, indexOf(t))}
+		"policy": predicate(t, files["policies/1.json"]), "index": predicate(t, indexOf(t, "live")), "emergency": predicate(t, indexOf(t, "emergency"))}
 	var log []any
 	for _, line := range bytes.Split(bytes.TrimSpace(files["log/live_execution.jsonl"]), []byte("\n")) {
 		log = append(log, decoded(t, line))
@@ -96,9 +96,9 @@ func predicate(t *testing.T, raw []byte) any {
 	return decoded(t, st.Predicate)
 }
 
-func indexOf(t *testing.T) []byte {
+func indexOf(t *testing.T, name string) []byte {
 	t.Helper()
-	raw := site(t)["live"].raw // the first entry: one header block, then the index
+	raw := site(t)[name].raw // the first entry: one header block, then the index
 	end := bytes.IndexByte(raw[512:], 0)
 	if n := bytes.LastIndexByte(raw[512:512+end], '}'); n > 0 {
 		return raw[512 : 512+n+1]

@@ -90,6 +90,20 @@ func makeSite(t *testing.T) map[string]made {
 		return s.In.SignOff(t.Context(), tested, installer.SignOffOptions{Stage: slot.Live, Operator: "jan", Role: compliance.RoleCompliance, Key: s.Keys["jan"],
 			Refuse: true, Reason: "Dryf jest za duży \u2014 zobacz raport"})
 	}))
+	if _, _, err := s.In.Install(t.Context(), s.Bundle(testroot.BundleOptions{Version: "1.3.0", Keys: []ed25519.PrivateKey{s.Owner}}),
+		installer.InstallOptions{Emergency: true, Reason: "błędne ceny od 14:00", Operator: "anna"}); err != nil {
+		t.Fatal(err)
+	}
+	keep("emergency", s.SignOff(slot.Paper, "anna"))
+	medium := t.TempDir()
+	if err := os.WriteFile(filepath.Join(medium, "site.revocations.json"), revocations(t, verify.Site, s.Owner, testroot.Public(s.Keys["ewa"]).ID(), bundle.Digest{}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if steps := must(t, func() ([]verify.Step, error) { return s.In.TakeTrust(t.Context(), []string{medium}, "tester") }); len(steps) != 1 {
+		t.Fatalf("%+v", steps)
+	}
+	s.Install(s.Bundle(testroot.BundleOptions{Version: "1.4.0"}))
+	keep("after a revocation", s.SignOff(slot.Paper, "anna"))
 	dir, err := slot.Open(s.Root())
 	if err != nil {
 		t.Fatal(err)
@@ -171,9 +185,12 @@ func TestBothCheckersTakeEveryPack(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		complete, refused := name == "paper" || name == "live" || name == "paper of the next", name == "refused"
+		complete, refused := name == "paper" || name == "live" || name == "paper of the next" || name == "emergency" || name == "after a revocation", name == "refused"
 		if r.Complete != complete || r.Refused != refused || len(r.People) == 0 || r.People[0].KeyID == "" || r.People[0].SignedAt == "" {
 			t.Errorf("%s: %+v", name, r)
+		}
+		if _, listed := filesOf(t, p.raw)["revocations/site.json"]; listed != (name == "after a revocation") || (r.Emergency != nil) != (name == "emergency") {
+			t.Errorf("%s: revocations %t, emergency %+v", name, listed, r.Emergency)
 		}
 		lines, names = append(lines, write(t, name, p.raw)), append(names, name)
 	}
@@ -239,6 +256,34 @@ func unpack(t *testing.T, raw []byte) (map[string][]byte, evidence.Index) {
 	return maps.Clone(p.Files), p.Index
 }
 
+func filesOf(t *testing.T, raw []byte) map[string][]byte {
+	t.Helper()
+	files, _ := unpack(t, raw)
+	return files
+}
+
+// revocations is a list that names a key or a manifest.
+func revocations(t *testing.T, of verify.Root, signer ed25519.PrivateKey, keyID string, manifest bundle.Digest) []byte {
+	t.Helper()
+	var keys []verify.RevokedKey
+	var manifests []verify.RevokedManifest
+	if keyID != "" {
+		keys = append(keys, verify.RevokedKey{KeyID: keyID, Reason: "zgubiony klucz"})
+	}
+	if !manifest.IsZero() {
+		manifests = append(manifests, verify.RevokedManifest{SHA384: manifest, Reason: "wycofane"})
+	}
+	v, err := verify.NextRevocations(of, nil, time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), keys, manifests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := verify.SignRevocations(v, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
 // replaced swaps bytes that must be there.
 func replaced(t *testing.T, raw []byte, old, new string) []byte {
 	t.Helper()
@@ -302,6 +347,38 @@ func TestForgeriesAreRefused(t *testing.T) {
 		}, fault.Evidence},
 		{"the site's policy is a stranger's", "live", func(t *testing.T, f map[string][]byte, _ *evidence.Index) ed25519.PrivateKey {
 			f["policies/1.json"] = resigned(t, f["policies/1.json"], stranger)
+			return nil
+		}, fault.Evidence},
+		{"the key of a person is revoked", "live", func(t *testing.T, f map[string][]byte, _ *evidence.Index) ed25519.PrivateKey {
+			f["revocations/site.json"] = revocations(t, verify.Site, testroot.Key("site"), testroot.Public(testroot.Key("jan")).ID(), bundle.Digest{})
+			return nil
+		}, fault.Evidence},
+		{"the vendor's key is revoked", "live", func(t *testing.T, f map[string][]byte, _ *evidence.Index) ed25519.PrivateKey {
+			f["revocations/site.json"] = revocations(t, verify.Site, testroot.Key("site"), testroot.Public(testroot.Key("vendor")).ID(), bundle.Digest{})
+			return nil
+		}, fault.Evidence},
+		{"the bundle is revoked", "live", func(t *testing.T, f map[string][]byte, ix *evidence.Index) ed25519.PrivateKey {
+			f["revocations/oem.json"] = revocations(t, verify.Oem, testroot.Key("vendor"), "", ix.ManifestSHA384)
+			return nil
+		}, fault.Evidence},
+		{"the revocation list is a stranger's", "after a revocation", func(t *testing.T, f map[string][]byte, _ *evidence.Index) ed25519.PrivateKey {
+			f["revocations/site.json"] = resigned(t, f["revocations/site.json"], stranger)
+			return nil
+		}, fault.Evidence},
+		{"the revocation list is of the other root", "after a revocation", func(t *testing.T, f map[string][]byte, _ *evidence.Index) ed25519.PrivateKey {
+			f["revocations/site.json"] = revocations(t, verify.Oem, testroot.Key("site"), strings.Repeat("ab", 32), bundle.Digest{})
+			return nil
+		}, fault.Evidence},
+		{"an emergency is hidden", "emergency", func(t *testing.T, f map[string][]byte, ix *evidence.Index) ed25519.PrivateKey {
+			ix.Emergency = nil
+			return nil
+		}, fault.Evidence},
+		{"an emergency passes for the vendor's", "emergency", func(t *testing.T, f map[string][]byte, ix *evidence.Index) ed25519.PrivateKey {
+			ix.Emergency, ix.JudgedBy.Root = nil, "oem"
+			return nil
+		}, fault.Evidence},
+		{"another reason of an emergency", "emergency", func(t *testing.T, f map[string][]byte, ix *evidence.Index) ed25519.PrivateKey {
+			ix.Emergency.Reason = "x"
 			return nil
 		}, fault.Evidence},
 		{"who has retired signed too late", "live after a retirement", func(t *testing.T, f map[string][]byte, ix *evidence.Index) ed25519.PrivateKey {

@@ -17,7 +17,12 @@ for line in sys.stdin:
     if change:
         at, value = map(int, change)
         was, raw[at] = raw[at], value
-    ok, text = checker.judge(bytes(raw), sys.argv[2], sys.argv[3])
+    try:
+        answer = "OK " + checker.check(bytes(raw), sys.argv[2], sys.argv[3])
+    except checker.Bad as e:
+        answer = "BAD %s" % e
+    except Exception as e:
+        answer = "BAD malformed: %r" % e
     if change:
         raw[at] = was
-    print("OK" if ok else "BAD", text.replace("\n", " "))
+    print(answer.replace("\n", " "))
