@@ -328,7 +328,7 @@ if [ -n "$MOUNTED" ]; then
 	sync
 	stick_out
 	cp --sparse=always "$WORK/stick.img" "$WORK/stick.copy"
-	press Return
+	primary
 	at "Modele na tym komputerze"
 	primary
 	at "Wybierz pakiet modeli"

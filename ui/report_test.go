@@ -50,7 +50,7 @@ func TestCopyGoesToTheStick(t *testing.T) {
 	if err != nil || !strings.Contains(string(raw), "E-DIGEST") {
 		t.Fatalf("the copy on the stick: %v, %q", err, raw)
 	}
-	b.sees("Zapisano", "Pendrive można już wyjąć")
+	b.sees("Zapisano", "można go już wyjąć")
 	b.fits()
 	b.shot("saved")
 	b.key(fyne.KeyReturn)
