@@ -36,6 +36,9 @@ const (
 	TypeRevocations = "urn:sluice:revocations:1"
 	TypeLive        = "urn:sluice:live:1"
 	TypeHead        = "urn:sluice:head:1"
+	TypeReview      = "urn:sluice:review:1"
+	TypeRequest     = "urn:sluice:request:1"
+	TypeEvidence    = "urn:sluice:evidence:1"
 )
 
 // Sentinels for what callers tell apart; errors.Is compares by code.

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"sluice/bundle"
+	"sluice/evidence"
 	"sluice/inference"
 	"sluice/installer/slot"
 	"sluice/internal/fault"
@@ -53,7 +54,7 @@ func (a *app) bundleVerbs() []*cobra.Command {
 	}, func(ctx context.Context, args []string) (result, error) { return a.inspect(ctx, args[0], inspectAlso) })
 
 	var v verifyFlags
-	verifyCmd := a.verb("verify FILE|DIR [--pubkey PEM]", "verify", cobra.ExactArgs(1), func(f *pflag.FlagSet) { v.add(a, f) },
+	verifyCmd := a.verb("verify FILE|DIR|PACK [--pubkey PEM]", "verify", cobra.ExactArgs(1), func(f *pflag.FlagSet) { v.add(a, f) },
 		func(ctx context.Context, args []string) (result, error) { return v.run(ctx, a, args[0]) })
 	return []*cobra.Command{build, sign, inspect, verifyCmd}
 }
@@ -259,19 +260,24 @@ func (r *inspectResult) text(p *printer) {
 }
 
 type verifyFlags struct {
-	trust trustFlags
-	also  []string
+	trust   trustFlags
+	also    []string
+	anchors evidence.Anchors
 }
 
 func (v *verifyFlags) add(a *app, f *pflag.FlagSet) {
 	v.trust.add(a, f)
 	f.StringArrayVar(&v.also, "also", nil, a.t("flag.also"))
+	addAnchors(a, f, &v.anchors)
 }
 
 func (v *verifyFlags) run(ctx context.Context, a *app, path string) (result, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, ioFault(err, path)
+	}
+	if strings.HasSuffix(path, evidence.Suffix) && !info.IsDir() {
+		return a.evidenceChecked(path, v.anchors, &v.trust)
 	}
 	r := &verifyResult{Path: path}
 	var auth *verify.Authentic
@@ -300,6 +306,7 @@ func (v *verifyFlags) run(ctx context.Context, a *app, path string) (result, err
 	r.ModelFamily, r.Version, r.Created = m.ModelFamily, m.Version, m.Created
 	r.ManifestSHA384, r.Signers, r.TrustRoot = auth.ManifestSHA384().String(), auth.Signers(), auth.RootVersion()
 	r.Trust = "root"
+	r.Emergency = auth.Emergency()
 	if auth.GivenKey() {
 		r.Trust = "given-key"
 	}
@@ -387,9 +394,13 @@ type verifyResult struct {
 	Trust          string          `json:"trust"` // "root" or "given-key"
 	TrustRoot      int             `json:"trust_root,omitempty"`
 	Signers        []verify.Signer `json:"signers"`
+	Emergency      bool            `json:"site_signed,omitempty"` // by emergency: the site's signature, not the vendor's
 }
 
 func (r *verifyResult) text(p *printer) {
+	if r.Emergency {
+		p.line("%s %s", p.mark("warn"), p.bold(p.t("emergency.site")))
+	}
 	p.line("%s %s", p.mark("ok"), p.bold(p.t("verify.done", "family", r.ModelFamily, "version", r.Version)))
 	if r.Trust == "given-key" {
 		p.line("%s %s", p.mark("warn"), p.t("verify.given"))

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"sluice/assets"
+	"sluice/hwprobe"
 	"sluice/inference"
 	"sluice/installer"
 	"sluice/internal/fault"
@@ -71,6 +72,9 @@ type app struct {
 func Run(ctx context.Context, env Env) int {
 	if len(env.Args) > 0 && env.Args[0] == inference.Verb {
 		return inference.ChildMain(env.Stdin, inference.ResultFile())
+	}
+	if len(env.Args) > 0 && env.Args[0] == hwprobe.Verb {
+		return hwprobe.ChildMain(env.Stdin, hwprobe.ResultFile())
 	}
 	a := &app{env: env, lang: chooseLang(env)}
 	a.out = &output{app: a, w: env.Stdout, errw: env.Stderr}

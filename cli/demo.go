@@ -302,7 +302,7 @@ func (d *demo) live(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.result.Report = done.Report
+	d.result.Report, d.result.PDF, d.result.Evidence = done.Report, done.PDF, done.Evidence
 	approved, err := d.in.Reapprove(ctx, slot.Live)
 	if err != nil {
 		return err
@@ -330,12 +330,15 @@ func (d *demo) check(ctx context.Context) error {
 }
 
 type demoResult struct {
-	Dir    string       `json:"dir"`
-	Root   string       `json:"root"`
-	Bundle string       `json:"bundle"`
-	Log    string       `json:"log"`
-	Report string       `json:"report"`
-	Check  *gate.Answer `json:"check"`
+	Dir    string `json:"dir"`
+	Root   string `json:"root"`
+	Bundle string `json:"bundle"`
+	Log    string `json:"log"`
+	Report string `json:"report"`
+	PDF    string `json:"pdf"`
+	// Evidence is the evidence pack of the last sign-off.
+	Evidence string       `json:"evidence"`
+	Check    *gate.Answer `json:"check"`
 }
 
 func (r *demoResult) text(p *printer) {
@@ -343,7 +346,8 @@ func (r *demoResult) text(p *printer) {
 	p.line("%s %s", p.mark("ok"), p.bold(p.t("demo.done")))
 	p.field(p.t("demo.bundle"), r.Bundle)
 	p.field(p.t("demo.log"), r.Log)
-	p.field(p.t("demo.report"), r.Report)
+	p.field(p.t("demo.report"), r.PDF)
+	p.field(p.t("signoff.evidence"), r.Evidence)
 	p.line("")
 	p.say("demo.try")
 	root := " --root " + quoteArg(r.Root)

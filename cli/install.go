@@ -21,6 +21,8 @@ func (a *app) installVerbs() []*cobra.Command {
 		f.StringVar(&o.Variant, "variant", "", a.t("flag.variant"))
 		f.StringArrayVar(&o.Also, "also", nil, a.t("flag.also"))
 		f.StringVar(&o.Operator, "operator", "", a.t("flag.operator"))
+		f.BoolVar(&o.Emergency, "emergency", false, a.t("flag.emergency"))
+		f.StringVar(&o.Reason, "reason", "", a.t("flag.emergency-reason"))
 		f.StringVar(&prove, "prove", "", a.t("flag.prove"))
 	}, func(ctx context.Context, args []string) (result, error) {
 		all, err := proveAll(prove)
@@ -29,6 +31,12 @@ func (a *app) installVerbs() []*cobra.Command {
 		}
 		if o.Operator == "" {
 			o.Operator = account()
+		}
+		switch {
+		case o.Emergency && strings.TrimSpace(o.Reason) == "":
+			return nil, usage("install --emergency wants --reason: why it cannot wait for the supplier's signature")
+		case !o.Emergency && o.Reason != "":
+			return nil, usage("--reason goes with --emergency")
 		}
 		in, err := a.installer(o.Operator)
 		if err != nil {
@@ -114,7 +122,7 @@ func (a *app) installed(in *installer.Installer, t *installer.Tested, attempts [
 	rec := t.Record()
 	r := &installResult{
 		ModelFamily: rec.ModelFamily, Version: rec.Version, Variant: rec.Variant, BundlePath: in.Root() + "/" + rec.Folder,
-		ManifestSHA384: rec.ManifestSHA384.String(), Engine: rec.Engine, Attempts: attempts, Report: t.Report(),
+		ManifestSHA384: rec.ManifestSHA384.String(), Engine: rec.Engine, Attempts: attempts, Report: t.Report(), Emergency: rec.Emergency,
 	}
 	if r.Attempts == nil {
 		r.Attempts = []installer.Attempt{}
@@ -137,9 +145,14 @@ type installResult struct {
 	Measured       *installer.Measurement   `json:"measured,omitempty"`
 	Second         *inference.SecondOpinion `json:"second_opinion,omitempty"`
 	Next           []string                 `json:"next"`
+	Emergency      *slot.Emergency          `json:"emergency,omitempty"`
 }
 
 func (r *installResult) text(p *printer) {
+	if e := r.Emergency; e != nil {
+		p.line("%s %s", p.mark("warn"), p.bold(p.t("emergency.mark", "version", r.Version, "reason", clean(e.Reason), "by", clean(e.By))))
+		p.line("%s %s", p.mark("warn"), p.t("emergency.stops"))
+	}
 	measureTable(p, r.Measured)
 	attemptTables(p, r.Attempts)
 	if r.Report != nil {
@@ -203,6 +216,9 @@ func versionTable(p *printer, versions []installer.VersionInfo) {
 		}
 		if v.WayBack {
 			stages = append(stages, p.t("versions.wayback"))
+		}
+		if v.Emergency != nil {
+			stages = append(stages, p.t("emergency.short"))
 		}
 		if v.Problem != "" {
 			stages = append(stages, clean(v.Problem))

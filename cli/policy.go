@@ -20,9 +20,12 @@ import (
 func (a *app) policyVerbs() []*cobra.Command {
 	var initKeys, addKeys, retireKeys keyFlags
 	var requireModels bool
+	var initHours, setHours int
+	var setKeys keyFlags
 	policyInit := a.verb("init --key SITEKEY", "policy.init", cobra.NoArgs, func(f *pflag.FlagSet) {
 		initKeys.add(a, f)
 		f.BoolVar(&requireModels, "require-models", true, a.t("flag.require-models"))
+		f.IntVar(&initHours, "emergency-live-hours", 0, a.t("flag.emergency-live-hours"))
 	}, func(ctx context.Context, _ []string) (result, error) {
 		return a.changePolicy(ctx, &initKeys, func(old *compliance.Policy) (*compliance.Policy, error) {
 			if old != nil {
@@ -30,8 +33,24 @@ func (a *app) policyVerbs() []*cobra.Command {
 			}
 			return &compliance.Policy{
 				Schema: compliance.PolicySchema, Number: 1, People: []compliance.Person{}, Stages: compliance.DefaultStages(),
-				RequireModels: requireModels,
+				RequireModels: requireModels, EmergencyLiveHours: initHours,
 			}, nil
+		})
+	})
+	set := a.verb("set --emergency-live-hours N --key SITEKEY", "policy.set", cobra.NoArgs, func(f *pflag.FlagSet) {
+		f.IntVar(&setHours, "emergency-live-hours", -1, a.t("flag.emergency-live-hours"))
+		setKeys.add(a, f)
+	}, func(ctx context.Context, _ []string) (result, error) {
+		if setHours < 0 || setHours > compliance.MaxEmergencyHours {
+			return nil, usage("policy set wants --emergency-live-hours from 0 to %d", compliance.MaxEmergencyHours)
+		}
+		return a.changePolicy(ctx, &setKeys, func(old *compliance.Policy) (*compliance.Policy, error) {
+			next, err := nextPolicy(old)
+			if err != nil {
+				return nil, err
+			}
+			next.EmergencyLiveHours = setHours
+			return next, nil
 		})
 	})
 	show := a.verb("show", "policy.show", cobra.NoArgs, nil, func(ctx context.Context, _ []string) (result, error) {
@@ -79,7 +98,7 @@ func (a *app) policyVerbs() []*cobra.Command {
 				return next, nil
 			})
 		})
-	return []*cobra.Command{a.parent("policy", "policy", policyInit, show), a.parent("people", "people", add, list, retire)}
+	return []*cobra.Command{a.parent("policy", "policy", policyInit, set, show), a.parent("people", "people", add, list, retire)}
 }
 
 func nextPolicy(old *compliance.Policy) (*compliance.Policy, error) {
@@ -150,7 +169,7 @@ func (a *app) policyShown() (result, error) {
 	if p == nil {
 		return nil, fault.New(fault.PolicyNone, "no policy under %q", in.Root())
 	}
-	r := &policyView{Number: p.Number, RequireModels: p.RequireModels, Stages: map[string][]string{}, People: []personView{}}
+	r := &policyView{Number: p.Number, RequireModels: p.RequireModels, EmergencyLiveHours: p.EmergencyLiveHours, Stages: map[string][]string{}, People: []personView{}}
 	for s, sp := range p.Stages {
 		r.Stages[string(s)] = sp.Roles
 	}
@@ -169,6 +188,8 @@ type policyView struct {
 	RequireModels bool                `json:"require_models"`
 	Stages        map[string][]string `json:"stages"` // roles that must sign
 	People        []personView        `json:"people"`
+
+	EmergencyLiveHours int `json:"emergency_live_hours"` // 0: a version installed by emergency stops at paper
 }
 
 type personView struct {
@@ -185,6 +206,11 @@ func (r *policyView) text(p *printer) {
 	p.line("%s", p.bold(p.t("policy.head", "n", r.Number)))
 	for _, s := range []string{"paper", "live"} {
 		p.field(p.t("policy.signs", "stage", s), roleWords(p.app, r.Stages[s]))
+	}
+	if r.EmergencyLiveHours > 0 {
+		p.field(p.t("policy.emergency"), p.t("policy.emergency-hours", "n", r.EmergencyLiveHours))
+	} else {
+		p.field(p.t("policy.emergency"), p.t("policy.emergency-paper"))
 	}
 	if len(r.People) == 0 {
 		p.line("%s %s", p.mark("warn"), p.t("people.none"))

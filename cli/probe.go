@@ -88,7 +88,11 @@ func (r *probeResult) text(p *printer) {
 		if g.MemoryMiB != nil {
 			mem = fmt.Sprintf("%.1f GiB", float64(*g.MemoryMiB)/1024)
 		}
-		p.field(p.t("probe.gpu"), fmt.Sprintf("%s %s [%s:%s], %s", clean(g.Vendor), or(g.Product), g.VendorID, g.DeviceID, mem))
+		words := []string{fmt.Sprintf("%s %s [%s:%s]", clean(g.Vendor), or(g.Product), g.VendorID, g.DeviceID), mem}
+		if g.Driver != "" {
+			words = append(words, p.t("probe.driver", "driver", clean(g.Driver)))
+		}
+		p.field(p.t("probe.gpu"), strings.Join(words, ", "))
 	}
 	for _, e := range r.Engines {
 		s := p.t("probe.usable")
@@ -122,6 +126,10 @@ func verdictTable(p *printer, verdicts []hwprobe.Verdict) {
 		}
 		p.line("%s %-14s %s", mark, clean(v.Variant), state)
 		for _, why := range v.Reasons {
+			if why.Unknown != "" {
+				p.line("    %s: %s", why.Field, p.t("reason.unknown."+why.Unknown, "want", clean(why.Want)))
+				continue
+			}
 			p.line("    %s", p.t("probe.reason", "field", why.Field, "want", clean(why.Want), "have", clean(why.Have)))
 		}
 	}

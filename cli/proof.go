@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -206,21 +204,7 @@ func smokeTable(p *printer, r *inference.Report) {
 	if r.PeakMiB > 0 {
 		p.line("  %s", p.t("proof.memory", "peak", r.PeakMiB, "limit", r.LimitMiB))
 	}
-	for _, e := range r.Evidence {
-		var where []string
-		for _, provider := range slices.Sorted(maps.Keys(e.Nodes)) {
-			where = append(where, fmt.Sprintf("%s %d", clean(provider), e.Nodes[provider]))
-		}
-		if len(where) > 0 {
-			p.line("  %s", p.t("proof.placed", "model", clean(lastPart(e.Model)), "where", strings.Join(where, ", ")))
-		}
-	}
-	if r.LibrarySHA384 != "" {
-		p.line("  %s", p.t("proof.library", "sha384", r.LibrarySHA384))
-	}
-	if r.Confinement != nil {
-		p.line("  %s", p.t("proof.confined", "how", clean(r.Confinement.String())))
-	}
+	evidenceLines(p, r)
 }
 
 func small(f float64) string { return fmt.Sprintf("%.2g", f) }

@@ -52,6 +52,9 @@ func (r *statusResult) text(p *printer) {
 		if !st.Enabled {
 			state = p.t("status.off")
 		}
+		if st.Emergency != nil {
+			state += ", " + p.t("emergency.short")
+		}
 		rows = append(rows, []string{string(s), st.Version, st.Variant, state, st.At})
 	}
 	p.table(rows...)
@@ -63,6 +66,9 @@ func (r *statusResult) text(p *printer) {
 		p.voided("status.void", w.Void)
 		p.line("%s %s", p.mark("warn"), p.t("status.waiting", "version", w.Version, "stage", string(w.Stage), "roles", roleWords(p.app, w.Roles), "people", clean(strings.Join(w.People, ", "))))
 		p.stillNeeded(w.NeedsApproved && len(w.Roles) == 0, w.NeedsIndependent)
+	}
+	for i := range r.Emergencies {
+		p.emergency(&r.Emergencies[i])
 	}
 	if r.Stop != nil {
 		p.line("%s %s", p.mark("warn"), p.t("live.logfollows"))

@@ -103,6 +103,8 @@ func (p *Policy) Validate() error {
 		return policyInvalid("policy has schema %q, want %q", clip(p.Schema), PolicySchema)
 	case p.Number < 1:
 		return policyInvalid("policy has number %d, want at least 1", p.Number)
+	case p.EmergencyLiveHours < 0 || p.EmergencyLiveHours > MaxEmergencyHours:
+		return policyInvalid("policy allows %d hours of live in an emergency, want 0 to %d", p.EmergencyLiveHours, MaxEmergencyHours)
 	case len(p.People) > maxPeople:
 		return policyInvalid("policy has %d people, want at most %d", len(p.People), maxPeople)
 	}

@@ -10,6 +10,21 @@ import (
 	"sluice/bundle"
 )
 
+// Values of Reason.Unknown.
+const (
+	UnknownOS        = "os"
+	UnknownArch      = "arch"
+	UnknownFeatures  = "cpu_features"
+	UnknownCores     = "cores"
+	UnknownMemory    = "memory"
+	UnknownGPU       = "gpu"
+	UnknownGPUDevice = "gpu_device"
+	UnknownGPUMemory = "gpu_memory"
+)
+
+// Unknowns are all values of Reason.Unknown but "".
+var Unknowns = []string{UnknownOS, UnknownArch, UnknownFeatures, UnknownCores, UnknownMemory, UnknownGPU, UnknownGPUDevice, UnknownGPUMemory}
+
 // Evaluate judges every variant: the eligible ones first, by falling priority and then in manifest order; then the
 // others in manifest order, each with one reason for every requirement that is not met. What is unknown meets no
 // requirement. Fields of a variant that ask for nothing are not looked at.
@@ -43,29 +58,33 @@ func Evaluate(m *Machine, engines []Engine, man *bundle.Manifest) []Verdict {
 
 func unmet(m *Machine, r bundle.Requires) []Reason {
 	var out []Reason
-	miss := func(field, want, have string) {
-		out = append(out, Reason{Field: "requires." + field, Want: want, Have: have})
+	miss := func(field, want, have, unknown string, isUnknown bool) {
+		r := Reason{Field: "requires." + field, Want: want, Have: have}
+		if isUnknown {
+			r.Unknown = unknown
+		}
+		out = append(out, r)
 	}
 	if len(r.OS) > 0 && !slices.Contains(r.OS, m.OS) {
-		miss("os", strings.Join(r.OS, ", "), orUnknown(m.OS))
+		miss("os", strings.Join(r.OS, ", "), orUnknown(m.OS), UnknownOS, m.OS == "" || m.OS == unknown)
 	}
 	if len(r.Arch) > 0 && !slices.Contains(r.Arch, m.Arch) {
-		miss("arch", strings.Join(r.Arch, ", "), orUnknown(m.Arch))
+		miss("arch", strings.Join(r.Arch, ", "), orUnknown(m.Arch), UnknownArch, m.Arch == "" || m.Arch == unknown)
 	}
 	for _, want := range r.CPUFeatures {
 		if !m.CPU.offers(want) {
-			miss("cpu_features", want, m.CPU.lacks())
+			miss("cpu_features", want, m.CPU.lacks(), UnknownFeatures, !m.CPU.Known)
 		}
 	}
 	if r.MinCores > 0 && m.CPU.Cores < r.MinCores {
-		miss("min_cores", strconv.Itoa(r.MinCores), m.CPU.coresText())
+		miss("min_cores", strconv.Itoa(r.MinCores), m.CPU.coresText(), UnknownCores, m.CPU.Cores == 0)
 	}
 	if r.MinMemoryMiB > 0 && m.MemoryMiB.Total < r.MinMemoryMiB {
-		miss("min_memory_mib", strconv.FormatInt(r.MinMemoryMiB, 10), m.MemoryMiB.text())
+		miss("min_memory_mib", strconv.FormatInt(r.MinMemoryMiB, 10), m.MemoryMiB.text(), UnknownMemory, m.MemoryMiB.Total == 0)
 	}
 	if r.GPU != nil {
-		if field, want, have := gpuUnmet(m, *r.GPU); field != "" {
-			miss(field, want, have)
+		if r := gpuUnmet(m, *r.GPU); r.Field != "" {
+			out = append(out, r)
 		}
 	}
 	return out
@@ -111,14 +130,19 @@ func (m Memory) text() string {
 	return strconv.FormatInt(m.Total, 10)
 }
 
-// gpuUnmet wants one device that has it all, and names the first thing that none of those left has.
-func gpuUnmet(m *Machine, r bundle.GPURequires) (field, want, have string) {
+// gpuUnmet wants one device that has it all, and names the first thing that none of those left has; no field: all is met.
+func gpuUnmet(m *Machine, r bundle.GPURequires) Reason {
 	vendor := strings.ToLower(r.Vendor)
 	left := slices.DeleteFunc(slices.Clone(m.GPUs), func(g GPU) bool {
 		return g.Vendor != vendor && (g.VendorID == "" || g.VendorID != vendor)
 	})
 	if len(left) == 0 {
-		return "gpu.vendor", r.Vendor, gpusText(m)
+		have, known := gpusText(m)
+		out := Reason{Field: "requires.gpu.vendor", Want: r.Vendor, Have: have}
+		if !known {
+			out.Unknown = UnknownGPU
+		}
+		return out
 	}
 	if len(r.DeviceIDs) > 0 {
 		var ids []string
@@ -130,35 +154,47 @@ func gpuUnmet(m *Machine, r bundle.GPURequires) (field, want, have string) {
 			return true
 		})
 		if len(left) == 0 {
-			return "gpu.device_ids", strings.Join(r.DeviceIDs, ", "), strings.Join(ids, ", ")
+			out := Reason{Field: "requires.gpu.device_ids", Want: strings.Join(r.DeviceIDs, ", "), Have: strings.Join(ids, ", ")}
+			if slices.Contains(ids, unknown) {
+				out.Unknown = UnknownGPUDevice
+			}
+			return out
 		}
 	}
 	if r.MinMemoryMiB <= 0 {
-		return "", "", ""
+		return Reason{}
 	}
+	out := Reason{Field: "requires.gpu.min_memory_mib", Want: strconv.FormatInt(r.MinMemoryMiB, 10)}
 	var sizes []string
 	for _, g := range left {
 		switch {
 		case g.MemoryMiB == nil && g.Reason != "":
+			out.Unknown = UnknownGPUMemory
 			sizes = append(sizes, "unknown, so no minimum is met: "+g.Reason)
 		case g.MemoryMiB == nil:
+			out.Unknown = UnknownGPUMemory
 			sizes = append(sizes, "unknown, so no minimum is met")
 		case *g.MemoryMiB >= r.MinMemoryMiB:
-			return "", "", ""
+			return Reason{}
 		default:
 			sizes = append(sizes, strconv.FormatInt(*g.MemoryMiB, 10))
 		}
 	}
-	return "gpu.min_memory_mib", strconv.FormatInt(r.MinMemoryMiB, 10), strings.Join(sizes, ", ")
+	out.Have = strings.Join(sizes, ", ")
+	return out
 }
 
-// gpusText lists the devices there are, or why none is known.
-func gpusText(m *Machine) string {
+// gpusText lists the devices there are, or why none is known; known is false when there may be others.
+func gpusText(m *Machine) (text string, known bool) {
 	var out []string
+	known = true
 	for _, g := range m.GPUs {
 		name := g.Vendor
-		if g.Vendor == unknown && g.VendorID != "" {
+		switch {
+		case g.Vendor == unknown && g.VendorID != "":
 			name = "vendor " + g.VendorID
+		case g.Vendor == unknown:
+			known = false
 		}
 		if g.Product != "" {
 			name += " " + g.Product
@@ -166,14 +202,14 @@ func gpusText(m *Machine) string {
 		out = append(out, name)
 	}
 	if len(out) > 0 {
-		return strings.Join(out, ", ")
+		return strings.Join(out, ", "), known
 	}
 	for _, n := range m.Notes {
 		if n.What == "gpu" {
-			return "none known: " + n.Reason
+			return "none known: " + n.Reason, false
 		}
 	}
-	return "none"
+	return "none", true
 }
 
 // engineUnmet wants an engine that loads here and offers the execution provider. A variant that brings its engine

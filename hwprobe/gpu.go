@@ -5,6 +5,8 @@ import (
 	"errors"
 	"runtime"
 	"strings"
+
+	"sluice/internal/printable"
 )
 
 var errNone = errors.New("nobody to ask")
@@ -75,6 +77,11 @@ func (p *prober) describe(g *GPU) {
 		n := bytes / mib
 		g.MemoryMiB = &n
 	}
+	if g.Driver != "" && !strings.Contains(g.Driver, " ") { // drivers of the kernel's own have its version and say none
+		if v, ok := p.read("sys/module/" + strings.ReplaceAll(g.Driver, "-", "_") + "/version"); ok && v != "" {
+			g.Driver += " " + printable.Line(v, 60)
+		}
+	}
 	g.explain()
 }
 
@@ -82,7 +89,7 @@ func (p *prober) describe(g *GPU) {
 func (g *GPU) explain() {
 	var why []string
 	if g.MemoryMiB == nil {
-		why = append(why, "the driver does not say how much memory the device has")
+		why = append(why, reasonMemory)
 	}
 	if g.Driver == "" {
 		why = append(why, "no driver is bound to it")

@@ -3,27 +3,10 @@ package hwprobe
 import (
 	"context"
 	"fmt"
-	"time"
 )
 
-// nvmlCard is what NVIDIA's management library says of one device.
-type nvmlCard struct {
-	address string // PCI address as sysfs writes it
-	name    string
-	memory  int64 // bytes
-}
-
-// nvmlReport is what it says in all.
-type nvmlReport struct {
-	driver string
-	cards  []nvmlCard
-}
-
-// nvmlTimeout: a driver without persistence mode wakes each device first, which takes seconds.
-const nvmlTimeout = 15 * time.Second
-
 // nvidia fills in memory, name and driver version of NVIDIA devices from the library that came with the driver. It is
-// asked only on this machine, only where sysfs shows an NVIDIA device, and only by a path
+// asked in a child process, only on this machine, only where sysfs shows an NVIDIA device, and only by a path
 // that nobody but root can write to; its digest is recorded, not vouched for.
 func (p *prober) nvidia(ctx context.Context, m *Machine, gpus []GPU) {
 	wanted := false
@@ -44,27 +27,27 @@ func (p *prober) nvidia(ctx context.Context, m *Machine, gpus []GPU) {
 		return
 	}
 	m.Libraries = append(m.Libraries, Library{Path: path, SHA384: digest})
-	report, err := ask(ctx, nvmlTimeout, func() (nvmlReport, error) { return askNVML(path) })
+	report, err := askDriver(ctx, p.exe, driverTimeout, driverQuestion{NVML: path})
 	if err != nil {
-		p.note("gpu", "NVML (%s): %v", path, err)
+		p.note("gpu", "NVML (%s), which knows the memory of NVIDIA devices: %v", path, err)
 		return
 	}
 	joinNVML(gpus, report)
 }
 
-func joinNVML(gpus []GPU, r nvmlReport) {
+func joinNVML(gpus []GPU, r driverReport) {
 	for i := range gpus {
 		g := &gpus[i]
-		for _, c := range r.cards {
-			if g.Vendor != "nvidia" || c.address != g.Address {
+		for _, c := range r.Cards {
+			if g.Vendor != "nvidia" || c.Address != g.Address {
 				continue
 			}
-			if n := c.memory / mib; n > 0 {
+			if n := c.Memory / mib; n > 0 {
 				g.MemoryMiB = &n
 			}
-			g.Product = prefer(c.name, g.Product)
-			if r.driver != "" {
-				g.Driver = "nvidia " + r.driver
+			g.Product = prefer(c.Name, g.Product)
+			if r.Driver != "" {
+				g.Driver = "nvidia " + r.Driver
 			}
 			g.explain()
 		}

@@ -82,9 +82,6 @@ type nvmlPCI struct {
 
 type nvmlMemory struct{ total, free, used uint64 }
 
-// maxCards limits what the library may make us ask for.
-const maxCards = 256
-
 // nvml is the loaded library. It is not unloaded: its threads do not allow it.
 type nvml struct{ handle uintptr }
 
@@ -102,51 +99,51 @@ func (l nvml) call(name string, args ...uintptr) error {
 }
 
 // askNVML loads the library and asks for every device. One that does not answer is left out of the report.
-func askNVML(path string) (nvmlReport, error) {
+func askNVML(path string) (driverReport, error) {
 	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
 	if err != nil {
-		return nvmlReport{}, err
+		return driverReport{}, err
 	}
 	l := nvml{handle}
 	if err := l.call("nvmlInit_v2"); err != nil {
-		return nvmlReport{}, err
+		return driverReport{}, err
 	}
 	defer func() { _ = l.call("nvmlShutdown") }()
 
-	var r nvmlReport
+	var r driverReport
 	text := make([]byte, 256)
 	if err := l.call("nvmlSystemGetDriverVersion", uintptr(unsafe.Pointer(&text[0])), uintptr(len(text))); err == nil {
-		r.driver = cString(text)
+		r.Driver = cString(text)
 	}
 	var count uint32
 	if err := l.call("nvmlDeviceGetCount_v2", uintptr(unsafe.Pointer(&count))); err != nil {
-		return nvmlReport{}, err
+		return driverReport{}, err
 	}
 	for i := range min(count, maxCards) {
 		if c, err := l.card(i); err == nil {
-			r.cards = append(r.cards, c)
+			r.Cards = append(r.Cards, c)
 		}
 	}
 	return r, nil
 }
 
-func (l nvml) card(i uint32) (nvmlCard, error) {
+func (l nvml) card(i uint32) (driverCard, error) {
 	var device uintptr
 	if err := l.call("nvmlDeviceGetHandleByIndex_v2", uintptr(i), uintptr(unsafe.Pointer(&device))); err != nil {
-		return nvmlCard{}, err
+		return driverCard{}, err
 	}
 	var pci nvmlPCI
 	if err := l.call("nvmlDeviceGetPciInfo_v3", device, uintptr(unsafe.Pointer(&pci))); err != nil {
-		return nvmlCard{}, err
+		return driverCard{}, err
 	}
-	c := nvmlCard{address: fmt.Sprintf("%04x:%02x:%02x.0", pci.domain, pci.bus, pci.device)}
+	c := driverCard{Address: fmt.Sprintf("%04x:%02x:%02x.0", pci.domain, pci.bus, pci.device)}
 	var memory nvmlMemory
 	if err := l.call("nvmlDeviceGetMemoryInfo", device, uintptr(unsafe.Pointer(&memory))); err == nil && memory.total < 1<<60 {
-		c.memory = int64(memory.total)
+		c.Memory = int64(memory.total)
 	}
 	text := make([]byte, 256)
 	if err := l.call("nvmlDeviceGetName", device, uintptr(unsafe.Pointer(&text[0])), uintptr(len(text))); err == nil {
-		c.name = cString(text)
+		c.Name = cString(text)
 	}
 	return c, nil
 }

@@ -3,6 +3,7 @@
 package hwprobe
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -18,7 +19,7 @@ const standIn = `
 #include <unistd.h>
 typedef struct { char legacy[16]; unsigned domain, bus, device, id, sub; char busId[32]; } pci_t;
 typedef struct { unsigned long long total, free, used; } mem_t;
-int nvmlInit_v2(void) { if (INIT == -1) { sleep(60); } return INIT; }
+int nvmlInit_v2(void) { if (INIT == -1) { sleep(60); } if (INIT == -2) { *(volatile int *)0 = 1; } if (INIT == -3) { _exit(0); } return INIT; }
 int nvmlShutdown(void) { return 0; }
 int nvmlSystemGetDriverVersion(char *s, unsigned n) { strncpy(s, "550.54.15", n); return 0; }
 int nvmlDeviceGetCount_v2(unsigned *n) { *n = 3; return 0; }
@@ -52,11 +53,11 @@ func TestNVMLBinding(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The second device has fallen off its bus and is left out; the third does not know its memory.
-	if r.driver != "550.54.15" || len(r.cards) != 2 || r.cards[0].address != "0000:40:1a.0" || r.cards[0].memory != 150754820096 || r.cards[1].memory != 0 {
+	if r.Driver != "550.54.15" || len(r.Cards) != 2 || r.Cards[0].Address != "0000:40:1a.0" || r.Cards[0].Memory != 150754820096 || r.Cards[1].Memory != 0 {
 		t.Errorf("report %+v", r)
 	}
-	if len(r.cards[0].name) != 256 { // without an end: cut at the buffer's
-		t.Errorf("name of %d characters", len(r.cards[0].name))
+	if len(r.Cards[0].Name) != 256 { // without an end: cut at the buffer's
+		t.Errorf("name of %d characters", len(r.Cards[0].Name))
 	}
 	gpus := []GPU{
 		{Vendor: "nvidia", Address: "0000:40:1a.0", Driver: "nvidia"}, {Vendor: "nvidia", Address: "0000:42:1a.0", Driver: "nvidia"},
@@ -91,11 +92,50 @@ func TestNVMLFailures(t *testing.T) {
 	if _, err := askNVML(text); err == nil {
 		t.Error("a text file gave no error")
 	}
-	hangs := build(t, standIn, "-DINIT=-1")
-	began := time.Now()
-	_, err := ask(t.Context(), 100*time.Millisecond, func() (nvmlReport, error) { return askNVML(hangs) })
-	if !errors.Is(err, errTimeout) || time.Since(began) > 30*time.Second {
-		t.Errorf("a hanging driver gave %v after %v", err, time.Since(began))
+}
+
+// A driver is asked in a child process: whatever it does there, the probe goes on and says what happened.
+func TestDriversAreAskedInAChild(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := askDriver(t.Context(), exe, time.Minute, driverQuestion{NVML: build(t, standIn, "-DINIT=0")})
+	if err != nil || r.Driver != "550.54.15" || len(r.Cards) != 2 || r.Cards[0].Memory != 150754820096 || len(r.Cards[1].Name) > 210 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for _, c := range []struct{ what, flag, want string }{
+		{"hangs", "-DINIT=-1", "did not answer within 1s and was ended"},
+		{"crashes", "-DINIT=-2", "it ended the process that asked it"},
+		{"leaves", "-DINIT=-3", "it gave no answer"},
+		{"refuses", "-DINIT=18", "different versions"},
+	} {
+		began := time.Now()
+		timeout := time.Minute
+		if c.what == "hangs" {
+			timeout = time.Second
+		}
+		_, err := askDriver(t.Context(), exe, timeout, driverQuestion{NVML: build(t, standIn, c.flag)})
+		if err == nil || !strings.Contains(err.Error(), c.want) || time.Since(began) > 30*time.Second {
+			t.Errorf("a driver that %s gave %v after %v, want %q", c.what, err, time.Since(began), c.want)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(200*time.Millisecond, cancel)
+	if _, err := askDriver(ctx, exe, time.Minute, driverQuestion{NVML: build(t, standIn, "-DINIT=-1")}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if _, err := askDriver(t.Context(), "", time.Minute, driverQuestion{}); err == nil {
+		t.Error("no program gave no error")
+	}
+	if _, err := askDriver(t.Context(), exe+".none", time.Minute, driverQuestion{}); err == nil {
+		t.Error("a program that is not there gave no error")
+	}
+	if _, err := askDriver(t.Context(), exe, time.Minute, driverQuestion{}); err == nil || !strings.Contains(err.Error(), "nothing is asked") {
+		t.Errorf("an empty question gave %v", err)
+	}
+	if _, err := askDriver(t.Context(), exe, time.Minute, driverQuestion{DXGI: true}); err == nil || !strings.Contains(err.Error(), "Windows") {
+		t.Errorf("DXGI gave %v", err)
 	}
 }
 

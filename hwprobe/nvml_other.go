@@ -12,4 +12,4 @@ func findNVML([]string) (string, error) { return "", errNVML }
 
 func digestOf(string) (string, error) { return "", errNVML }
 
-func askNVML(string) (nvmlReport, error) { return nvmlReport{}, errNVML }
+func askNVML(string) (driverReport, error) { return driverReport{}, errNVML }

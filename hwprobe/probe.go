@@ -15,6 +15,7 @@ import (
 type Options struct {
 	Root    string        // folder that stands for "/": a snapshot of another Linux machine. Nothing outside it is asked
 	Timeout time.Duration // for each question to the system; 5 s when zero
+	Exe     string        // program that answers Verb: drivers' own libraries are asked in a child of it; empty: they are not asked
 }
 
 // prober is one run of Probe.
@@ -23,14 +24,15 @@ type prober struct {
 	live    bool // this machine, not a snapshot
 	linux   bool // /proc and /sys have Linux's shape
 	timeout time.Duration
+	exe     string
 	notes   []Note
 }
 
 // Probe looks at the machine. It never fails: what it cannot find out is in Notes, or in the Reason beside the value.
-// It starts no program, sends nothing anywhere, writes nothing. Only where an NVIDIA device is found does it load a
-// library: the driver's own, named in Libraries.
+// It sends nothing anywhere, writes nothing, and starts no program but itself (Options.Exe): a child asks the library of
+// an NVIDIA device's driver, named in Libraries, and DXGI on Windows.
 func Probe(ctx context.Context, o Options) *Machine {
-	p := &prober{tree: tree{root: o.Root}, live: o.Root == "", timeout: o.Timeout}
+	p := &prober{tree: tree{root: o.Root}, live: o.Root == "", timeout: o.Timeout, exe: o.Exe}
 	p.linux = runtime.GOOS == "linux" || !p.live
 	if p.live {
 		p.root = "/"

@@ -38,18 +38,40 @@ func (p *prober) systemCores() (packages, cores int) { return 0, 0 }
 // displayClass is where drivers of display adapters register, the setup class "Display".
 const displayClass = `SYSTEM\CurrentControlSet\Control\Class\{4d36e968-e325-11ce-bfc1-08002be10318}`
 
-// systemGPUs takes what is there from ghw (WMI), and memory and ids from the registry, where adapters stay listed that
-// have been taken out. Without WMI the registry alone must do, and the reason says so.
+// systemGPUs takes what is there from ghw (WMI), and memory and driver from DXGI; the registry, where adapters stay listed that
+// have been taken out, fills gaps. Without WMI and DXGI the registry alone must do, and the reason says so.
 func (p *prober) systemGPUs(ctx context.Context, _ *Machine) []GPU {
 	registered := displayAdapters()
+	seen, err := askDriver(ctx, p.exe, driverTimeout, driverQuestion{DXGI: true})
+	if err != nil {
+		p.note("gpu", "DXGI, which knows the memory of graphics devices: %v", err)
+	}
 	info, err := ask(ctx, p.timeout, func() (*ghw.GPUInfo, error) { return ghw.GPU(p.ghwOptions()...) })
 	if err != nil {
 		p.note("gpu", "WMI does not answer: %v", err)
+	}
+	var out []GPU
+	if info != nil {
+		out = wmiGPUs(info)
+	}
+	if out = joinDXGI(out, seen); len(out) == 0 && err != nil {
 		for i := range registered {
 			registered[i].Reason = strings.TrimPrefix(registered[i].Reason+"; from the registry alone: the device may be gone", "; ")
 		}
 		return registered
 	}
+	for i := range out {
+		g := &out[i]
+		for _, r := range registered {
+			if g.VendorID != "" && r.VendorID == g.VendorID && r.DeviceID == g.DeviceID && g.MemoryMiB == nil && r.MemoryMiB != nil {
+				g.MemoryMiB, g.Reason = r.MemoryMiB, ""
+			}
+		}
+	}
+	return out
+}
+
+func wmiGPUs(info *ghw.GPUInfo) []GPU {
 	var out []GPU
 	for _, c := range info.GraphicsCards {
 		if c.DeviceInfo == nil {
@@ -59,21 +81,13 @@ func (p *prober) systemGPUs(ctx context.Context, _ *Machine) []GPU {
 		if c.DeviceInfo.Product != nil {
 			g.Product = c.DeviceInfo.Product.ID // ghw puts the name there
 		}
-		g.VendorID, g.DeviceID = pnpIDs(c.DeviceInfo.Address)
-		if g.VendorID != "" {
+		if g.VendorID, g.DeviceID = pnpIDs(c.DeviceInfo.Address); g.VendorID != "" {
 			g.Vendor = vendorName(g.VendorID)
-		}
-		for _, r := range registered {
-			if g.VendorID != "" && r.VendorID == g.VendorID && r.DeviceID == g.DeviceID && r.MemoryMiB != nil {
-				g.MemoryMiB, g.Reason = r.MemoryMiB, ""
-			}
 		}
 		out = append(out, g)
 	}
 	return out
 }
-
-const reasonMemory = "the driver does not say how much memory the device has"
 
 func displayAdapters() []GPU {
 	class, err := registry.OpenKey(registry.LOCAL_MACHINE, displayClass, registry.READ)

@@ -17,6 +17,7 @@ import (
 	"sluice/bundle"
 	"sluice/inference/onnx"
 	"sluice/inference/tensor"
+	"sluice/internal/child"
 	"sluice/internal/fault"
 	"sluice/internal/fsx"
 	"sluice/internal/sandbox"
@@ -37,6 +38,9 @@ const (
 	maxMessage = 16 << 20
 	maxGolden  = 1 << 30 // one input or output file
 )
+
+// ResultFile is where a child writes its results.
+func ResultFile() *os.File { return child.ResultFile() }
 
 // ChildMain is the child's main function; it returns the process's exit status: 0 when a result was written.
 func ChildMain(stdin io.Reader, result *os.File) int {

@@ -3,9 +3,7 @@
 package inference
 
 import (
-	"io"
 	"os"
-	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
@@ -13,37 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// ResultFile is where a child writes its results: file descriptor 3.
-func ResultFile() *os.File { return os.NewFile(3, "result") }
-
-type child struct {
-	cmd     *exec.Cmd
-	results *os.File
-}
-
-// startChild starts cmd in a process group of its own with a pipe for results as descriptor 3.
-func startChild(cmd *exec.Cmd) (*child, error) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	cmd.ExtraFiles = []*os.File{w}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Stdout = io.Discard
-	err = cmd.Start()
-	w.Close()
-	if err != nil {
-		r.Close()
-		return nil, err
-	}
-	return &child{cmd: cmd, results: r}, nil
-}
-
-// kill ends the whole group. The group's number is not given away while its leader is unwaited or a member lives.
-func (c *child) kill() { _ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL) }
-
-func (c *child) release() { c.results.Close() }
 
 func killedBySystem(s *os.ProcessState) bool {
 	if s == nil {

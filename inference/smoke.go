@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"sluice/inference/reference"
+	"sluice/internal/child"
 	"sluice/internal/fault"
 	"sluice/internal/printable"
 	"sluice/internal/progress"
@@ -222,11 +223,11 @@ func runChild(ctx context.Context, exe string, t *task, timeout time.Duration, o
 		return ending{}, fault.New(fault.Internal, "starting the inference process: %w", err)
 	}
 	defer stdin.Close()
-	c, err := startChild(cmd)
+	c, err := child.Start(cmd)
 	if err != nil {
 		return ending{}, fault.New(fault.Internal, "starting the inference process %q: %w", exe, err)
 	}
-	defer c.release()
+	defer c.Release()
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	done := make(chan struct{})
@@ -240,11 +241,11 @@ func runChild(ctx context.Context, exe string, t *task, timeout time.Duration, o
 			timedOut = true
 		case <-ctx.Done():
 		}
-		c.kill()
+		c.Kill()
 	})
 	_, _ = stdin.Write(append(job, '\n')) // an error here means that the child has ended; how is seen below
 	var confined *Confinement
-	last, final := readMessages(c.results, func(m message) {
+	last, final := readMessages(c.Results, func(m message) {
 		if m.Confinement != nil {
 			confined = m.Confinement
 		} else if on != nil {

@@ -18,6 +18,7 @@ import (
 	"sluice/inference/tensor"
 	"sluice/internal/fault"
 	"sluice/internal/progress"
+	"sluice/internal/testort"
 )
 
 func TestGoldenCasesPass(t *testing.T) {
@@ -332,4 +333,9 @@ func TestPeakIsWhatTheModelsTake(t *testing.T) {
 			t.Log(r.Reason)
 		}
 	})
+}
+
+// Golden cases, bad models and external data end the same way with the oldest release that is served.
+func TestSmokeWithTheOldestRuntime(t *testing.T) {
+	testort.AlsoWithTheOldest(t, "^(TestGoldenCasesPass|TestWrongAnswersFail|TestBadModelsEndWithTheirOwnReason|TestExternalDataInListedFiles)$/onnxruntime")
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -235,6 +236,81 @@ func (in *Installer) LogVerify(ctx context.Context) ([]LogState, error) {
 		}
 	}
 	return out, nil
+}
+
+// LogVerifyAgainst is LogVerify with heads kept elsewhere, of an export: a log that was cut short since, or replaced by an
+// older copy together with everything that points to it, is E-LOG-BROKEN.
+func (in *Installer) LogVerifyAgainst(ctx context.Context, heads map[audit.Log]audit.Head) ([]LogState, error) {
+	states, err := in.LogVerify(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v, err := in.look()
+	if err != nil {
+		return nil, err
+	}
+	defer v.close()
+	for _, log := range audit.All() {
+		h, ok := heads[log]
+		if !ok {
+			continue
+		}
+		if v.logs == nil {
+			return nil, fault.New(fault.LogBroken, "log %q is empty, %d entries are known of it", string(log), h.Entries).With("log", string(log)).With("entry", 1)
+		}
+		if _, err := v.logs.Verify(log, audit.VerifyOptions{Heads: []audit.Head{h}}); err != nil {
+			return nil, err
+		}
+	}
+	return states, nil
+}
+
+// MachineKey is the public half of the key that signs this machine's logs.
+func (in *Installer) MachineKey() (bundle.PublicKey, error) {
+	dir, err := slot.Open(in.c.Root)
+	if err != nil {
+		return bundle.PublicKey{}, err
+	}
+	defer dir.Close()
+	return dir.MachinePublicKey()
+}
+
+// LogExport writes the verified logs, or a part of them, as one file that can be checked elsewhere (audit.ReadExport). It
+// needs the machine's key, changes nothing and is not logged.
+func (in *Installer) LogExport(ctx context.Context, o audit.ExportOptions, to io.Writer) (*audit.Export, error) {
+	v, err := in.look()
+	if err != nil {
+		return nil, err
+	}
+	defer v.close()
+	if err := alive(ctx); err != nil {
+		return nil, err
+	}
+	key, err := v.dir.MachineKey()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.LogBroken, "the machine's key is gone, so nothing can be sealed: %w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	o.At = in.c.Clock()
+	return in.logs(key).Export(to, o)
+}
+
+// LogRotate lets logs go on in new files; without names, all of them. The chain runs through the old ones.
+func (in *Installer) LogRotate(ctx context.Context, actor string, logs ...audit.Log) error {
+	if len(logs) == 0 {
+		logs = audit.All()
+	}
+	_, err := write(ctx, in, demands{what: "log_rotate", actor: actor}, func(w *work) (struct{}, error) {
+		for _, log := range logs {
+			if err := w.logs.Rotate(log, w.actor, string(stageOf(log))); err != nil {
+				return struct{}{}, err
+			}
+		}
+		return struct{}{}, nil
+	})
+	return err
 }
 
 // maxNote limits a person's note in a log, bytes.

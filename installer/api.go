@@ -14,6 +14,7 @@ import (
 // FitOptions choose a variant.
 type FitOptions struct {
 	Variant string // empty: the eligible one with the highest priority
+	Reason  string // of an emergency: needed with what AuthenticateEmergency gave, refused otherwise
 }
 
 // InstallOptions are Install's.
@@ -23,6 +24,10 @@ type InstallOptions struct {
 	// Ask is called for a volume that no folder holds; it returns the folder that has it now. Nil: E-VOLUME-MISSING.
 	Ask      func(ctx context.Context, want bundle.VolumeWanted) (dir string, err error)
 	Operator string // who installs; empty: Config.Operator
+
+	// Emergency takes a bundle that only the site's role targets signed; Reason is needed then.
+	Emergency bool
+	Reason    string
 	// Measured, when set, has every variant that fits measured first (Measure) and is told the outcome. The choice stays
 	// with the signed order.
 	Measured func(*Measurement)
@@ -52,10 +57,15 @@ type SignOffResult struct {
 	NeedsApproved, NeedsIndependent bool
 	Approved                        *Approved // when complete
 	Refused                         bool
+	Stage                           slot.Stage
+	Version                         string
 	Record                          string            // absolute path of the record of the stage (JSON)
 	Envelope                        string            // absolute path of what the person signed
 	Form                            string            // absolute path of what they saw and answered
 	Report                          string            // absolute path of the same to read (plain text)
+	PDF                             string            // absolute path of the same to print and keep
+	Evidence                        string            // absolute path of the evidence pack
+	Emergency                       *slot.Emergency   // the site signed the version, not the vendor
 	Voided                          []VoidedSignature // earlier signatures that do not count any more: those people sign anew
 }
 
@@ -83,6 +93,8 @@ type VersionInfo struct {
 	Stages         []slot.Stage  `json:"stages"`            // whose records name it
 	WayBack        bool          `json:"way_back"`          // a rollback returns to it
 	Problem        string        `json:"problem,omitempty"` // why its description cannot be read
+
+	Emergency *slot.Emergency `json:"emergency,omitempty"` // the site signed it, not the vendor
 }
 
 // Status is what the window's start screen shows. Reading it verifies nothing but the logs.
@@ -99,6 +111,7 @@ type Status struct {
 	Stop        *Stop                      `json:"stop,omitempty"`
 	Problems    []Problem                  `json:"problems"`
 	Busy        string                     `json:"busy,omitempty"` // who holds the lock
+	Emergencies []EmergencyView            `json:"emergencies"`    // what a record names or whose review is owed
 	Next        []string                   `json:"next"`           // arguments of the next command; <…> stands for what a person fills in
 }
 
@@ -118,6 +131,8 @@ type StageStatus struct {
 	Enabled  bool   `json:"enabled"`
 	At       string `json:"at"`
 	Previous string `json:"previous,omitempty"` // version a rollback returns to
+
+	Emergency *EmergencyView `json:"emergency,omitempty"`
 }
 
 // Waiting says whose signatures a stage still needs.

@@ -17,6 +17,7 @@ import (
 	"sluice/bundle"
 	"sluice/internal/fault"
 	"sluice/internal/progress"
+	"sluice/internal/uptime"
 )
 
 // Config is what an Installer works with. Root is required.
@@ -32,6 +33,8 @@ type Config struct {
 	Operator        string           // who acts, for the log
 	Lang            string           // "en" or "pl": the language in which checklists are shown
 	Progress        progress.Func
+
+	Uptime func() (boot string, up time.Duration) // nil: the system's; see uptime.Now
 }
 
 // Installer works on one root. One step runs at a time; a second one is refused with E-LOCKED.
@@ -57,6 +60,9 @@ func New(c Config) (*Installer, error) {
 	}
 	if c.Rand == nil {
 		c.Rand = rand.Reader
+	}
+	if c.Uptime == nil {
+		c.Uptime = uptime.Now
 	}
 	if c.Lang == "" {
 		c.Lang = "en"

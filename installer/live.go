@@ -58,6 +58,9 @@ func (w *work) goLive(ctx context.Context, a *Approved) (*slot.Record, error) {
 			With("version", t.record.Version)
 	}
 	r := *t.record
+	if r.Emergency, err = w.liveStart(policy, t); err != nil {
+		return nil, err
+	}
 	r.Stage, r.Enabled, r.Attempts, r.Reason = slot.Live, true, nil, ""
 	r.SignOffs, r.At, r.Operator, r.Policy = fresh.signOffs, w.in.now(), w.actor, ref
 	r.Previous = nil
@@ -271,6 +274,12 @@ func (w *work) rollback(ctx context.Context, o RollbackOptions) (*slot.Record, e
 	fresh, err := g.approveTested(ctx, policy, slot.Live, t)
 	if err != nil {
 		return nil, err
+	}
+	// The way back to what the vendor signed stays open while a review is owed: it is how an emergency ends.
+	if back.Emergency != nil {
+		if back.Emergency, err = w.liveStart(policy, t); err != nil {
+			return nil, err
+		}
 	}
 	statement, err := w.signRollback(t, live, &back, policy, person, o)
 	if err != nil {

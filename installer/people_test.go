@@ -51,12 +51,14 @@ func TestJourney(t *testing.T) {
 	if err != nil || len(logs) != 3 {
 		t.Errorf("logs %+v: %v", logs, err)
 	}
-	text, path, err := s.In.Report(t.Context(), slot.Live)
-	if err != nil || !strings.Contains(text, "1.1.0") {
-		t.Errorf("report %q: %v", text, err)
+	r, err := s.In.Report(t.Context(), installer.ReportOptions{Stage: slot.Live})
+	if err != nil || !strings.Contains(r.Text, "1.1.0") {
+		t.Fatalf("report %+v: %v", r, err)
 	}
-	if _, err := os.Stat(path); err != nil {
-		t.Error(err)
+	for _, path := range []string{r.Path, r.Pages, r.Evidence} {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -198,7 +200,7 @@ func TestReapproveFromDisk(t *testing.T) {
 		"the policy is gone":    {"ai_models/policy.json", os.Remove, fault.RecordEdited},
 		"a model is edited":     {"ai_models/bundles/v1_0_0/artifacts/first.onnx", appendByte, fault.InstalledChanged},
 		"a file is planted":     {"ai_models/bundles/v1_0_0/artifacts", func(p string) error { return os.WriteFile(filepath.Join(p, "x"), nil, 0o644) }, fault.InstalledChanged},
-		"the log is shortened":  {"audit/decision_logs/live_execution.jsonl", dropLastLine, ""},
+		"the log is shortened":  {"audit/decision_logs/live_execution.jsonl", dropLastSignature, ""},
 		"the log was edited":    {"audit/decision_logs/demo.jsonl", editLog, fault.LogBroken},
 		"the signature is gone": {"ai_models/bundles/v1_0_0/manifest.sig", os.Remove, fault.SignatureMissing},
 	} {
@@ -245,14 +247,17 @@ func swapVariant(p string) error {
 	return os.WriteFile(p, []byte(strings.Replace(string(raw), `"variant": "first"`, `"variant": "second"`, 1)), 0o644)
 }
 
-// dropLastLine takes the last three entries: the last signature's intent, outcome and what follows it.
-func dropLastLine(p string) error {
+// dropLastSignature cuts a log before the outcome of its last signature.
+func dropLastSignature(p string) error {
 	raw, err := os.ReadFile(p)
 	if err != nil {
 		return err
 	}
 	lines := strings.SplitAfter(string(raw), "\n")
-	return os.WriteFile(p, []byte(strings.Join(lines[:len(lines)-7], "")), 0o644)
+	for len(lines) > 0 && !strings.Contains(lines[len(lines)-1], `"event":"signoff"`) {
+		lines = lines[:len(lines)-1]
+	}
+	return os.WriteFile(p, []byte(strings.Join(lines[:len(lines)-1], "")), 0o644)
 }
 
 func editLog(p string) error {
@@ -474,9 +479,9 @@ func TestEvidenceOfLive(t *testing.T) {
 	}
 	s.SignOff(slot.Live, "anna", "jan")
 	s.Enable()
-	text, _, err := s.In.Report(t.Context(), slot.Live)
-	if err != nil || strings.Contains(text, "NOT passed") || !strings.Contains(text, "paper_entries=") || !strings.Contains(text, "no evidence") {
-		t.Errorf("report %v:\n%s", err, text)
+	r, err := s.In.Report(t.Context(), installer.ReportOptions{Stage: slot.Live})
+	if err != nil || strings.Contains(r.Text, "NOT passed") || !strings.Contains(r.Text, "paper_entries=") || !strings.Contains(r.Text, "no evidence") {
+		t.Errorf("report %v:\n%+v", err, r)
 	}
 	s.Install(s.Bundle(testroot.BundleOptions{Version: "1.1.0"}))
 	if f := evidence()[compliance.EvidenceRollback]; !f.Passed || f.Values["version"] != "1.0.0" {

@@ -262,6 +262,11 @@ func (g ground) approveTested(ctx context.Context, policy *compliance.Policy, st
 			break
 		}
 	}
+	if stage == slot.Live {
+		if _, err := g.dir.EmergencySettled(g.ledger, policy, t.record, t.auth.ManifestBytes()); err != nil {
+			return nil, err
+		}
+	}
 	return a, nil
 }
 
@@ -369,23 +374,23 @@ func (w *work) authenticInstalled(folder string) (*verify.Authentic, error) {
 	return w.dir.Authentic(store, folder, judgedBy(w.ledger, store, folder))
 }
 
-// judgedBy is the number of the trust root by which a folder was installed; the newest when the log does not say.
-func judgedBy(l *slot.Ledger, store *verify.Store, folder string) int {
-	number := 0
+// judgedBy is the trust root by which a folder was installed; the vendor's newest when the log does not say.
+func judgedBy(l *slot.Ledger, store *verify.Store, folder string) slot.Judged {
+	by := slot.Judged{}
 	for _, m := range l.Done(slot.EventActivate) {
 		if n, err := strconv.Atoi(m.Info[infoTrustRoot]); err == nil && m.Path == folder {
-			number = n
+			by = slot.Judged{TrustRoot: n, Emergency: slot.EmergencyOf(m)}
 		}
 	}
-	if number > 0 {
-		return number
+	if by.TrustRoot > 0 {
+		return by
 	}
 	for _, r := range store.Describe() {
 		if r.Of == verify.Oem {
-			return r.Version
+			return slot.Judged{TrustRoot: r.Version}
 		}
 	}
-	return 1
+	return slot.Judged{TrustRoot: 1}
 }
 
 const infoTrustRoot = "trust_root"
@@ -408,6 +413,9 @@ func (g ground) evidence(ctx context.Context, t *Tested, stage slot.Stage, heads
 	}
 	integrity := map[string]string{"manifest_sha384": t.auth.ManifestSHA384().String(), "files": strconv.Itoa(len(files)),
 		"trust_root": strconv.Itoa(t.auth.RootVersion())}
+	if r.Emergency != nil { // whoever signs the stage sees it
+		integrity["emergency"], integrity["emergency_by"] = r.Emergency.Reason, r.Emergency.By
+	}
 	for i, s := range t.auth.Signers() {
 		integrity["signer_"+strconv.Itoa(i+1)] = s.Fingerprint
 	}

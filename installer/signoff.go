@@ -3,13 +3,13 @@ package installer
 import (
 	"context"
 	"crypto/ed25519"
-	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
 
 	"sluice/audit"
 	"sluice/compliance"
+	"sluice/evidence"
 	"sluice/installer/slot"
 	"sluice/internal/fault"
 )
@@ -19,6 +19,7 @@ const (
 	envelopeSuffix = slot.EnvelopeSuffix // what the person signed
 	recordSuffix   = ".json"             // the record of the stage after this signature
 	textSuffix     = ".txt"              // the same to read
+	pageSuffix     = ".pdf"              // the same to print and keep
 )
 
 // Statuses of a signature in the log.
@@ -43,6 +44,11 @@ func (in *Installer) Checklist(ctx context.Context, t *Tested, stage slot.Stage)
 	policy, err := g.policy()
 	if err != nil {
 		return nil, err
+	}
+	if stage == slot.Live { // nobody answers questions for nothing
+		if _, err := v.dir.EmergencySettled(v.ledger, policy, t.record, t.auth.ManifestBytes()); err != nil {
+			return nil, err
+		}
 	}
 	heads := map[string]slot.Head{}
 	for log, s := range v.states {
@@ -109,7 +115,7 @@ func (w *work) signOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignO
 	if err != nil {
 		return nil, err
 	}
-	if err := maySign(person, t, o.Stage, o.Refuse, before); err != nil {
+	if err := w.maySign(person, t, o.Stage, o.Refuse, before); err != nil {
 		return nil, err
 	}
 	d, form, envelope, err := w.decide(ctx, t, o, policy, person, before)
@@ -131,15 +137,21 @@ type signature struct {
 	lang           string // of the readable record
 }
 
-// below makes sure that the rung below is complete.
+// below makes sure that the rung below is complete, and that live is not beyond an emergency.
 func (w *work) below(ctx context.Context, policy *compliance.Policy, t *Tested, stage slot.Stage) error {
 	if stage != slot.Live {
 		return nil
 	}
+	if _, err := w.dir.EmergencySettled(w.ledger, policy, t.record, t.auth.ManifestBytes()); err != nil {
+		return err
+	}
 	return w.onPaper(ctx, policy, t)
 }
 
-func maySign(person *compliance.Person, t *Tested, stage slot.Stage, refuse bool, before *slot.Approvals) error {
+func (w *work) maySign(person *compliance.Person, t *Tested, stage slot.Stage, refuse bool, before *slot.Approvals) error {
+	if err := w.notReviewer(t, person); err != nil {
+		return err
+	}
 	if slices.ContainsFunc(before.SignOffs, func(s slot.SignOff) bool { return s.Person == person.ID }) {
 		return fault.New(fault.PolicyRefuses, "%q has signed for stage %q already", person.ID, stage).With("person", person.ID)
 	}
@@ -214,9 +226,9 @@ func (w *work) take(ctx context.Context, t *Tested, policy *compliance.Policy, b
 	if err := w.keep(t, s, policy, name); err != nil {
 		return nil, err
 	}
-	out := &SignOffResult{Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name + textSuffix), Envelope: w.dir.Abs(name + envelopeSuffix),
-		Form: w.dir.Abs(name + slot.FormSuffix)}
-	if err := w.report(s, name, rec); err != nil {
+	out := &SignOffResult{Stage: s.stage, Version: t.record.Version, Emergency: t.record.Emergency, Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name + textSuffix), Envelope: w.dir.Abs(name + envelopeSuffix),
+		Form: w.dir.Abs(name + slot.FormSuffix), PDF: w.dir.Abs(name + pageSuffix), Evidence: w.dir.Abs(name + evidence.Suffix)}
+	if err := w.report(ctx, t, s, policy, name, rec, signedStage{envelopes, decisionsOf(rec), want.Forms}); err != nil {
 		return nil, err
 	}
 	return out, w.complete(ctx, policy, t, s, out)
@@ -340,7 +352,7 @@ func (w *work) decide(ctx context.Context, t *Tested, o SignOffOptions, policy *
 	do := compliance.DecisionOptions{
 		Checklist: list, Variant: t.record.Variant, Machine: t.record.Machine, Policy: policy, Person: person.ID, Role: o.Role,
 		Meaning: o.Meaning, Answers: o.Answers, Refuse: o.Refuse, Reason: o.Reason, Language: compliance.Lang(o.Lang),
-		LogHeads: heads, SignedAt: w.in.now(),
+		LogHeads: heads, SignedAt: w.in.now(), Emergency: t.record.Emergency.Plain(),
 	}
 	if n := len(before.Envelopes); n > 0 {
 		do.Previous = before.Envelopes[n-1]
@@ -371,81 +383,11 @@ func (w *work) keep(t *Tested, s signature, policy *compliance.Policy, name stri
 	if d.Reason != "" {
 		info["reason"] = d.Reason
 	}
+	slot.EmergencyInfo(info, d.Emergency)
 	if !d.Request.IsZero() {
 		info["request_sha384"] = d.Request.String()
 	}
 	return w.writeFile(change{log: log, event: slot.EventSignOff, path: name + envelopeSuffix, then: then,
 		artefacts: map[string]string{"manifest.json": t.record.ManifestSHA384.String(), "signoff": slot.Sum(s.envelope).String(), "form": d.Form.String()},
 		info:      info}, s.envelope, 0o444)
-}
-
-// report writes the readable record beside the envelope.
-func (w *work) report(s signature, name string, rec *compliance.Record) error {
-	raw, err := rec.JSON()
-	if err != nil {
-		return err
-	}
-	c := change{log: audit.Log(s.stage.Log()), event: "report", path: name + recordSuffix, then: audit.StatusDone,
-		artefacts: map[string]string{"report": slot.Sum(raw).String()}}
-	if err := w.writeFile(c, raw, 0o444); err != nil {
-		return err
-	}
-	text := []byte(rec.Text(compliance.Lang(s.lang)))
-	c = change{log: audit.Log(s.stage.Log()), event: "report", path: name + textSuffix, then: audit.StatusDone,
-		artefacts: map[string]string{"report": slot.Sum(text).String()}}
-	return w.writeFile(c, text, fs.FileMode(0o444))
-}
-
-// freeReport finds a free name under reports/: two signatures may fall into one second.
-func (w *work) freeReport(name string) string {
-	try := slot.ReportsDir + "/" + name
-	for n := 2; w.dir.Exists(try+envelopeSuffix) || w.dir.Exists(try+slot.FormSuffix) || w.dir.Exists(try+recordSuffix) || w.dir.Exists(try+textSuffix); n++ {
-		try = slot.ReportsDir + "/" + name + "-" + strconv.Itoa(n)
-	}
-	return try
-}
-
-// Report is the sign-off record of the version that a stage runs or, before that, of the tested one: as text in
-// Config.Lang, with the path of its latest record under reports/. E-NOT-SIGNED-OFF when nobody has signed.
-func (in *Installer) Report(ctx context.Context, stage slot.Stage) (text, path string, err error) {
-	v, err := in.look()
-	if err != nil {
-		return "", "", err
-	}
-	defer v.close()
-	g := ground{in, v.dir, v.ledger}
-	r, digest, err := g.record(stage)
-	if err == nil && r == nil {
-		if r, digest, err = g.record(slot.Paper); err == nil && r == nil {
-			r, digest, err = g.record(slot.Demo)
-		}
-	}
-	if err != nil {
-		return "", "", err
-	}
-	if r == nil {
-		return "", "", fault.New(fault.BundleMissing, "no version is installed in %q", in.c.Root).With("root", in.c.Root)
-	}
-	t, err := g.tested(ctx, r, digest)
-	if err != nil {
-		return "", "", err
-	}
-	policy, err := g.policy()
-	if err != nil {
-		return "", "", err
-	}
-	a, err := g.dir.Approvals(g.ledger, policy, stage, r, t.auth.ManifestBytes())
-	if err != nil {
-		return "", "", err
-	}
-	if len(a.Envelopes) == 0 {
-		return "", "", notComplete(r.Version, stage, a.Approval)
-	}
-	// What the people saw, not what would be asked and found today.
-	rec, err := compliance.NewRecord(a.Signed[len(a.Signed)-1].Form.Checklist(), policy, a.Envelopes, a.Want)
-	if err != nil {
-		return "", "", err
-	}
-	last := strings.TrimSuffix(a.SignOffs[len(a.SignOffs)-1].Path, envelopeSuffix)
-	return rec.Text(compliance.Lang(in.c.Lang)), g.dir.Abs(last + recordSuffix), nil
 }

@@ -100,6 +100,11 @@ func (w *work) prove(ctx context.Context, c *Candidate, before []Attempt) (*Test
 	for _, b := range append(slices.Clone(before), passedAttempt(variant, report)) {
 		rec.Attempts = append(rec.Attempts, b.Kept())
 	}
+	if rec.Emergency != nil { // before the record: whoever finds the emergency finds what it was
+		if err := w.keepManifest(a); err != nil {
+			return nil, report, err
+		}
+	}
 	digest, err := w.putRecord(rec, audit.StatusDemoReady)
 	if err != nil {
 		return nil, report, err
@@ -316,6 +321,11 @@ func (w *work) demoRecord(ctx context.Context, c *Candidate, spec inference.Engi
 			PeakMiB: r.PeakMiB, LimitMiB: r.LimitMiB, Evidence: r.Evidence, Confinement: r.Confinement},
 		Machine: machine, At: w.in.now(), Operator: w.actor, Installer: w.installerOf(c.folder),
 	}
+	if c.fit.auth.Emergency() {
+		if rec.Emergency = w.emergencyOf(c.folder); rec.Emergency == nil {
+			return nil, fault.New(fault.Internal, "the log does not say why %q was installed by emergency", c.folder)
+		}
+	}
 	if rec.Engine.Kind == "" {
 		rec.Engine.Kind = inference.KindReference
 	}
@@ -384,6 +394,10 @@ func (w *work) putRecord(r *slot.Record, then string) (bundle.Digest, error) {
 			slot.InfoManifest: r.ManifestSHA384.String()}}
 	if r.Reason != "" {
 		c.info["reason"] = r.Reason
+	}
+	if r.Emergency != nil {
+		slot.EmergencyInfo(c.info, r.Emergency)
+		c.flags[slot.FlagEmergency] = "yes"
 	}
 	return slot.Sum(raw), w.writeFile(c, raw, fs.FileMode(0o644))
 }

@@ -26,7 +26,26 @@ func (in *Installer) Versions() ([]VersionInfo, error) {
 		return nil, err
 	}
 	defer dir.Close()
-	return versions(dir)
+	out, err := versions(dir)
+	if err != nil {
+		return nil, err
+	}
+	if v, verr := in.look(); verr == nil { // without sound logs status and check say so
+		markEmergencies(out, dir, v.ledger)
+		v.close()
+	}
+	return out, nil
+}
+
+// markEmergencies says of each version whether it came by emergency.
+func markEmergencies(versions []VersionInfo, dir *slot.Dir, l *slot.Ledger) {
+	for _, m := range l.Done(slot.EventActivate) {
+		for i := range versions {
+			if versions[i].Folder == dir.Abs(m.Path) {
+				versions[i].Emergency = slot.EmergencyOf(m)
+			}
+		}
+	}
 }
 
 func versions(dir *slot.Dir) ([]VersionInfo, error) {
@@ -71,7 +90,7 @@ func (in *Installer) Status() (*Status, error) {
 }
 
 func (in *Installer) status() (s *Status, moved bool, err error) {
-	s = &Status{Root: in.c.Root, Versions: []VersionInfo{}, Stages: map[slot.Stage]StageStatus{}, Waiting: []Waiting{}, Problems: []Problem{}, Next: []string{}}
+	s = &Status{Root: in.c.Root, Versions: []VersionInfo{}, Stages: map[slot.Stage]StageStatus{}, Waiting: []Waiting{}, Problems: []Problem{}, Emergencies: []EmergencyView{}, Next: []string{}}
 	dir, err := slot.Open(in.c.Root)
 	if fault.CodeOf(err) == fault.BundleMissing {
 		s.Next = trustCommand(verify.Oem)
@@ -117,6 +136,7 @@ func (s *Status) fill(in *Installer, dir *slot.Dir) error {
 		h, err := history(in, dir, v.ledger)
 		s.problem(err)
 		s.ModelFamily, s.Floor = h.Family, h.Floor
+		markEmergencies(s.Versions, dir, v.ledger)
 	}
 	sound := err == nil // without logs, nothing can be compared
 	if dir.Stopped() {
@@ -148,6 +168,11 @@ func (s *Status) fill(in *Installer, dir *slot.Dir) error {
 		policy, err = g.policy()
 		s.problem(err)
 		s.Policy = policy != nil
+	}
+	s.Emergencies = g.emergencies(policy, records)
+	for stage, st := range s.Stages {
+		st.Emergency = emergencyView(s.Emergencies, records[stage])
+		s.Stages[stage] = st
 	}
 	s.Next = s.next(g, records, policy, site)
 	switch {
@@ -254,6 +279,9 @@ func (s *Status) next(g ground, records map[slot.Stage]*slot.Record, policy *com
 			return cmd
 		}
 	}
+	if cmd := s.reviewNext(paper, live, on); cmd != nil {
+		return cmd
+	}
 	if paper != nil && !(on && live.Same(paper)) && !rolledBackFrom(live, paper) {
 		if cmd := signOff(slot.Live, paper); cmd != nil {
 			return cmd
@@ -264,6 +292,37 @@ func (s *Status) next(g ground, records map[slot.Stage]*slot.Record, policy *com
 		return []string{"live", "enable"}
 	}
 	return []string{"check", "--stage", "live"}
+}
+
+// reviewNext is the command that signs the review which live waits for; nil when an emergency may still go live before it.
+func (s *Status) reviewNext(paper, live *slot.Record, on bool) []string {
+	owed := 0
+	for _, e := range s.Emergencies {
+		if e.Review == "owed" {
+			owed++
+		}
+	}
+	for _, e := range s.Emergencies {
+		if e.Review != "owed" {
+			continue
+		}
+		unused := e.LiveHours > 0 && !e.LiveUsed && paper != nil && paper.Emergency != nil && paper.Version == e.Version
+		if unused && owed == 1 {
+			continue
+		}
+		who := "<person>"
+		if len(e.People) > 0 {
+			who = e.People[0]
+		}
+		return []string{"signoff", "--stage", string(slot.Live), "--review", "--version", e.Version, "--operator", who,
+			"--key", "<" + who + ".key>", "--comment", "<what you looked at>"}
+	}
+	if paper != nil && paper.Emergency != nil && !(on && live.Same(paper)) {
+		if e := emergencyView(s.Emergencies, paper); e != nil && (e.LiveHours == 0 || e.Review == "refused") {
+			return []string{"install", "<bundle.tar.zst signed by the vendor>"}
+		}
+	}
+	return nil
 }
 
 func trustCommand(of verify.Root) []string {

@@ -91,7 +91,7 @@ func (in *Installer) Validate(ctx context.Context, a *Authentic) (*Validation, e
 	if err != nil {
 		return nil, err
 	}
-	machine := hwprobe.Probe(ctx, hwprobe.Options{})
+	machine := hwprobe.Probe(ctx, hwprobe.Options{Exe: in.program()})
 	engines := inference.Engines(ctx, inference.EngineOptions{Exe: in.program(), Engine: lib.spec()})
 	out := &Validation{Complete: true}
 	var first error

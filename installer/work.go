@@ -45,6 +45,8 @@ type work struct {
 	actor  string
 	halted bool              // this step settled a stop
 	facts  map[string]string // what refusals in this step are about: source, version, manifest
+
+	emergency bool // this step is about a version that was installed by emergency: each entry says so
 }
 
 // demands are what a writing step asks for.
@@ -422,6 +424,7 @@ func (w *work) outcome(log audit.Log, stage slot.Stage, o outcome) error {
 
 // append writes one entry and takes its mark into the ledger.
 func (w *work) append(log audit.Log, e audit.Entry) error {
+	w.mark(&e)
 	out, err := w.logs.Append(log, e)
 	if err != nil {
 		return err
@@ -430,6 +433,17 @@ func (w *work) append(log audit.Log, e audit.Entry) error {
 		w.ledger.Add(m)
 	}
 	return nil
+}
+
+// mark says of an entry that it is about a version that was installed by emergency.
+func (w *work) mark(e *audit.Entry) {
+	if w.emergency {
+		e.RuntimeFlags = maps.Clone(e.RuntimeFlags)
+		if e.RuntimeFlags == nil {
+			e.RuntimeFlags = map[string]string{}
+		}
+		e.RuntimeFlags[slot.FlagEmergency] = "yes"
+	}
 }
 
 // note writes an entry that announces nothing.
@@ -478,6 +492,7 @@ func (w *work) refuse(d demands, err error) error {
 	detail["message"] = err.Error()
 	e := audit.Entry{Stage: string(d.stage), Status: audit.StatusRefused, Event: d.what, Actor: w.actor,
 		Code: string(fault.CodeOf(err)), Detail: detail}
+	w.mark(&e)
 	out, lerr := w.logs.Append(audit.Log(d.stage.Log()), e)
 	if lerr != nil {
 		return w.in.unlogged(err)

@@ -4,13 +4,15 @@
 # middle, tamper with a bundle. Pictures are kept in dist/e2e/. What happened is judged by the command line, not by the pictures.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/window.sh
+own_mounts "$@"
 WORK=$(mktemp -d)
 SHOTS=$PWD/dist/e2e
 SLUICE=$PWD/bin/sluice
 ROOT=$WORK/bot
+BEGAN=$(date +%s)
 export LANG=C.UTF-8 LC_ALL= TZ=UTC
 rm -rf "$SHOTS"
-. scripts/window.sh
 
 STICK=$WORK/stick
 MOUNTED=""
@@ -23,7 +25,7 @@ finish() {
 trap finish EXIT
 
 # The stick is a file system of its own on a loop device where that is allowed: the window notices it by itself. Else it
-# is a folder that the person chooses.
+# is a folder that the person drags onto the window; STICK_IS_FOLDER=yes makes it one.
 stick_in() {
 	[ -n "$MOUNTED" ] || return 0
 	mount -o loop "$WORK/stick.img" "$STICK"
@@ -33,7 +35,7 @@ stick_out() {
 	mountpoint -q "$STICK" && umount ${1:-} "$STICK"
 }
 stick_make() {
-	if [ "$(id -u)" = 0 ] && command -v mkfs.ext4 >/dev/null; then
+	if [ -z "${STICK_IS_FOLDER:-}" ] && [ "$(id -u)" = 0 ] && command -v mkfs.ext4 >/dev/null; then
 		truncate -s 640M "$WORK/stick.img"
 		mkfs.ext4 -q -F "$WORK/stick.img"
 		STICK=/media/sluice-e2e-$$
@@ -52,24 +54,44 @@ stick_make() {
 
 answer() { "$SLUICE" "$@" --root "$ROOT" --json 2>/dev/null; }
 
-# says WANT VERB…: the command line's JSON answer holds a text; it is asked until then, for ten seconds at most.
+# says WANT VERB…: the command line's JSON answer holds a text; it is asked until then.
 says() {
-	local want=$1 got=""
+	local want=$1
 	shift
-	for _ in $(seq 40); do
-		got=$(answer "$@") || true
-		case $got in *"$want"*) echo "e2e: $1 says $want"; return ;; esac
-		sleep 0.25
-	done
-	fail "\"sluice $*\" does not say $want but $got"
+	waits "$PATIENCE" said "$want" "$@" || fail "\"sluice $*\" does not say $want but $(answer "$@")"
+	echo "e2e: $1 says $want"
+}
+said() {
+	local want=$1
+	shift
+	case $(answer "$@") in *"$want"*) return 0 ;; esac
+	return 1
 }
 
-# stops N: goes through N controls of the checklist and presses each: questions take "yes", evidence unfolds.
-stops() {
-	for _ in $(seq "$1"); do
-		xdotool key --window "$WIN" --delay 30 Tab space
-		sleep 0.12
-	done
+# answers STAGE PERSON: answers each question that the command line asks too, "yes" where the evidence allows it. Ctrl+J
+# goes to what is still missing; afterwards that is the key.
+answers() {
+	local no_evidence="" line
+	rm -f "$WORK/answers.yaml"
+	"$SLUICE" signoff --root "$ROOT" --stage "$1" --operator "$2" --template "$WORK/answers.yaml" --quiet
+	while read -r line; do
+		case $line in
+		"# Answer: there is no evidence"*) no_evidence=yes ;;
+		"- id: "*)
+			press ctrl+j
+			if [ -n "$no_evidence" ]; then
+				press Right Right ctrl+j # no, then: not applicable, which wants a comment
+				write "The first version here"
+				no_evidence=""
+			else
+				press space
+			fi
+			;;
+		esac
+	done <"$WORK/answers.yaml"
+	press ctrl+j
+	write "$WORK/$2/$2.key"
+	waits "$PATIENCE" primary_on || fail "$2 cannot sign for $1"
 }
 
 # --- the supplier's side, by the command line
@@ -94,14 +116,13 @@ display_up 1280 800
 window_up "$SLUICE" --root "$ROOT" --lang pl
 echo "e2e: first painted frame after $PAINTED_MS ms"
 at "Ten komputer nie zna jeszcze dostawcy"
-sleep 2
-shot first-start
 if [ -n "$MOUNTED" ]; then
-	click 470 326 # the list that the window has found on the stick
+	found() { click 470 326 && sleep 1 && primary_on; } # the list that the window has found on the stick
+	waits "$PATIENCE" found || fail "the list on the stick is not found"
 else
 	write "$STICK/oem.1.root.json"
 fi
-sleep 1.5
+shot first-start
 primary
 at "Porównaj odcisk"
 # shellcheck disable=SC2086
@@ -136,7 +157,6 @@ says '"of":"site"' trust show
 for person in "Anna Nowak" "Jan Kowalski"; do
 	id=$(echo "${person%% *}" | tr A-Z a-z)
 	at "Pierwsze dwie osoby"
-	sleep 1
 	primary
 	at "Dodaj osobę"
 	write "$person"
@@ -149,7 +169,6 @@ for person in "Anna Nowak" "Jan Kowalski"; do
 	says "\"id\":\"$id\"" people list
 done
 at "Pierwsze dwie osoby"
-sleep 1
 shot people
 primary
 
@@ -157,17 +176,23 @@ primary
 at "Modele na tym komputerze"
 shot start-empty
 
+# found_on_stick: waits until the window has found a bundle, and chosen it; a stick that is a folder is dragged onto it.
+found_on_stick() {
+	[ -n "$MOUNTED" ] || python3 scripts/drop.py "$WIN" "$STICK"
+	waits "$PATIENCE" primary_on || fail "no bundle is found on the stick"
+	still
+}
+
 # install VERSION: from the list of bundles to the finished test.
 install() {
 	at "Wybierz pakiet modeli"
-	sleep 2
+	found_on_stick
 	shot "source-$1"
 	primary
 	at "Podpis jest prawdziwy"
 	shot "authenticate-$1"
 	primary
 	at "Który wariant pasuje"
-	sleep 1
 	shot "hardware-$1"
 	primary
 	at "Skopiowano i sprawdzono"
@@ -181,62 +206,45 @@ primary
 install 1.0.0
 
 # --- sign paper, then live, as two people
-# sign_paper STOPS VERSION
+# sign_paper VERSION
 sign_paper() {
 	primary
 	at "Odbiór: przejście do trybu paper"
-	sleep 1.5
-	press Tab
-	stops "$1"
-	press Tab
-	write "$WORK/anna/anna.key"
-	shot "paper-anna-$2"
+	press Tab space space # evidence unfolds, and folds
+	answers paper anna
+	shot "paper-anna-$1"
 	press Return
-	says "\"paper\":{\"version\":\"$2\"" status
+	says "\"paper\":{\"version\":\"$1\"" status
 	at "Modele"
-	shot "paper-$2"
+	shot "paper-$1"
 	primary
 	at "Modele na tym komputerze"
-	shot "start-paper-$2"
+	shot "start-paper-$1"
 }
-# sign_live STOPS-OF-ANNA STOPS-OF-JAN VERSION [first]: the first version has no way back, which wants a comment
+# sign_live VERSION
 sign_live() {
 	primary
 	at "Odbiór: przejście do trybu live"
-	sleep 1.5
-	press Tab space
-	sleep 0.5
-	if [ "${4:-}" = first ]; then
-		stops $(($1 - 2))
-		press Tab Right Right Right Tab
-		write "The first version here"
-		stops 1
-	else
-		stops "$1"
-	fi
-	press Tab
-	write "$WORK/anna/anna.key"
-	shot "live-anna-$3"
+	press ctrl+j space # Anna, who is named first
+	answers live anna
+	shot "live-anna-$1"
 	press Return
 	says '"roles":["compliance"]' status
-	sleep 1.5
-	press Tab
-	stops "$2"
-	press Tab
-	write "$WORK/jan/jan.key"
-	shot "live-jan-$3"
+	at "Odbiór: przejście do trybu live"
+	answers live jan
+	shot "live-jan-$1"
 	press Return
-	at "$3 gotowa do trybu live"
-	shot "live-ready-$3"
+	at "$1 gotowa do trybu live"
+	shot "live-ready-$1"
 	primary
-	shot "live-question-$3"
+	shot "live-question-$1"
 	press Tab Return
-	at "Modele $3 działają w trybie live"
-	says "\"version\":\"$3\"" check
-	shot "live-$3"
+	at "Modele $1 działają w trybie live"
+	says "\"version\":\"$1\"" check
+	shot "live-$1"
 }
-sign_paper 11 1.0.0
-sign_live 12 12 1.0.0 first
+sign_paper 1.0.0
+sign_live 1.0.0
 
 # --- an update while live: the old version stays until the new one is signed and switched on
 primary
@@ -247,33 +255,28 @@ sync
 primary
 install 1.1.0
 says '"version":"1.0.0"' check
-sign_paper 11 1.1.0
-sign_live 12 12 1.1.0
+sign_paper 1.1.0
+sign_live 1.1.0
 
 # --- and back: one person's signature with a reason suffices
 click 346 687 # Wróć do 1.0.0
 at "Powrót do wersji 1.0.0"
-sleep 0.5
-press Tab space
-sleep 0.5
-press Tab
+press ctrl+j space ctrl+j
 write "Drift above the agreed limit"
-press Tab
+press ctrl+j
 write "$WORK/anna/anna.key"
 shot rollback-form
 press Return
 says '"version":"1.0.0"' check
-sleep 1
+at "Modele 1.0.0 działają w trybie live"
 shot rolled-back
 says '"event":"rollback' log show
 
 # --- the log tells it
 press ctrl+l
 at "Dziennik decyzji"
-sleep 1.5
 shot log
 press Escape Escape
-sleep 1
 
 # --- a tampered bundle: one byte of a copy with a higher version
 cp "$WORK/src/bundle.yaml" "$WORK/src/bad.yaml"
@@ -288,13 +291,12 @@ window_up "$SLUICE" --root "$ROOT" --lang pl
 at "Modele na tym komputerze"
 primary
 at "Wybierz pakiet modeli"
-sleep 3
+found_on_stick
 shot tampered-source
 primary
 at "Podpis jest prawdziwy" # the head is whole: what was changed lies in a model
 primary
 at "Który wariant pasuje"
-sleep 1
 primary
 at "Tego pakietu nie wolno użyć"
 shot tampered
@@ -305,7 +307,7 @@ rm "$STICK/$BAD"
 if [ -n "$MOUNTED" ]; then
 	cp -r "$WORK/src" "$WORK/big"
 	extra=$(dirname "$(ls "$WORK"/big/models/*.onnx | head -n 1)")
-	head -c 180000000 /dev/urandom >"$extra/extra.bin"
+	head -c 360000000 /dev/urandom >"$extra/extra.bin"
 	sed -e 's/^version: 1.0.0$/version: 1.3.0/' -e 's|^  - {path: artifacts/metadata/model-card.md.*|&\n  - {path: artifacts/models/extra.bin, role: weights}|' \
 		-e 's|artifacts/metadata/model-card.md\]|artifacts/metadata/model-card.md, artifacts/models/extra.bin]|' "$WORK/src/bundle.yaml" >"$WORK/big/bundle.yaml"
 	"$SLUICE" build --spec "$WORK/big/bundle.yaml" --key "$vendor/oem-signing.key" --out "$STICK" --quiet
@@ -316,17 +318,18 @@ if [ -n "$MOUNTED" ]; then
 	at "Modele na tym komputerze"
 	primary
 	at "Wybierz pakiet modeli"
-	sleep 1
 	shot stick-out
+	! primary_on || fail "a bundle can be chosen without a stick"
 	stick_in
-	sleep 4
+	found_on_stick
 	shot stick-in
 	primary
 	at "Podpis jest prawdziwy"
 	primary
 	at "Który wariant pasuje"
-	sleep 1
-	primary 0.6
+	primary
+	copying() { compgen -G "$ROOT/.staging/*.partial"; }
+	waits "$PATIENCE" copying || fail "nothing is copied"
 	umount -l "$STICK" # pulled: what is open cannot be read on
 	truncate -s 0 "$WORK/stick.img"
 	at "Nośnik został wyjęty"
@@ -335,7 +338,6 @@ if [ -n "$MOUNTED" ]; then
 	cp --sparse=always "$WORK/stick.copy" "$WORK/stick.img.new"
 	mv "$WORK/stick.img.new" "$WORK/stick.img"
 	stick_in
-	sleep 2
 	primary
 	at "Skopiowano i sprawdzono"
 	shot stick-resumed
@@ -344,4 +346,4 @@ else
 fi
 
 window_down
-echo "e2e: passed; pictures are in dist/e2e"
+echo "e2e: passed in $(($(date +%s) - BEGAN)) s; pictures are in dist/e2e"

@@ -25,27 +25,27 @@ refused() {
 }
 
 S=$WORK/bin/sluice
-refused "no display" E-WINDOW-DISPLAY 10 env -u DISPLAY -u WAYLAND_DISPLAY "$S" --root "$WORK/root"
-refused "a display that is gone" E-WINDOW-DISPLAY 20 env DISPLAY=:4711 "$S" --root "$WORK/root"
+refused "no display" E-WINDOW-DISPLAY 90 env -u DISPLAY -u WAYLAND_DISPLAY "$S" --root "$WORK/root"
+refused "a display that is gone" E-WINDOW-DISPLAY 90 env DISPLAY=:4711 "$S" --root "$WORK/root"
 display_up 1100 720 -extension GLX
-refused "no OpenGL" E-WINDOW-OPENGL 25 "$S" --root "$WORK/root"
+refused "no OpenGL" E-WINDOW-OPENGL 90 "$S" --root "$WORK/root"
 display_down
 display_up 1100 720
 W=$WORK/bin/sluice-window
 sed 's/libGL\.so\.1/libQQ.so.1/g' bin/sluice-window >"$W"
-refused "a missing library" E-WINDOW-LIBRARY 10 "$S" --root "$WORK/root"
+refused "a missing library" E-WINDOW-LIBRARY 90 "$S" --root "$WORK/root"
 cp bin/sluice-window "$W"
-refused "not executable" E-WINDOW-MISSING 10 bash -c "chmod -x $W; $S --root $WORK/root"
+refused "not executable" E-WINDOW-MISSING 90 bash -c "chmod -x $W; $S --root $WORK/root"
 rm -f "$W"
-refused "no window program" E-WINDOW-MISSING 10 "$S" --root "$WORK/root"
+refused "no window program" E-WINDOW-MISSING 90 "$S" --root "$WORK/root"
 cp bin/sluice "$W"
-refused "another program in its place" E-WINDOW-MISSING 10 "$S" --root "$WORK/root"
+refused "another program in its place" E-WINDOW-MISSING 90 "$S" --root "$WORK/root"
 rm -f "$W"
 printf '#!/bin/sh\necho "panic: boom\n\ngoroutine 1 [running]:\nmain.main()\n\t/x/main.go:1" >&2\nexit 2\n' >"$W"
 chmod +x "$W"
-refused "a crash at start" E-WINDOW-CRASH 10 "$S" --root "$WORK/root"
+refused "a crash at start" E-WINDOW-CRASH 90 "$S" --root "$WORK/root"
 printf '#!/bin/sh\nexec sleep 600\n' >"$W"
-refused "silence" E-WINDOW-SILENT 40 "$S" --root "$WORK/root"
+refused "silence" E-WINDOW-SILENT 120 "$S" --root "$WORK/root"
 cp bin/sluice-window "$W"
 chmod +x "$W"
 # A window that dies while it is open, by the kernel's hand.

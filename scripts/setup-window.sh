@@ -4,7 +4,7 @@
 # Installed already: nothing is done. Without root it says what is missing.
 set -euo pipefail
 build="gcc libc6-dev pkg-config libgl-dev libx11-dev libxcursor-dev libxrandr-dev libxinerama-dev libxi-dev libxxf86vm-dev"
-display="xvfb xauth xdotool imagemagick openbox libgl1 libgl1-mesa-dri libxtst6 python3"
+display="xvfb xauth xdotool imagemagick openbox libgl1 libgl1-mesa-dri libxtst6 python3 e2fsprogs mount util-linux"
 want="make git $build $display"
 for extra in "$@"; do
 	case $extra in

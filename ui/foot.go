@@ -13,7 +13,10 @@ func (w *Window) refoot(p page) {
 	if !ok || len(box.Objects) < 4 {
 		return
 	}
-	s.page.back, s.page.cancel, s.page.extra, s.page.hint, s.page.primary = p.back, p.cancel, p.extra, p.hint, p.primary
+	s.page.back, s.page.cancel, s.page.extra, s.page.hint, s.page.primary, s.page.missing = p.back, p.cancel, p.extra, p.hint, p.primary, p.missing
 	box.Objects[3] = s.footer()
 	box.Refresh()
+	if f, ok := w.win.Canvas().Focused().(fyne.CanvasObject); ok { // the footer may take more room now
+		s.reveal(f)
+	}
 }

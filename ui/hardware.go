@@ -343,13 +343,22 @@ func (s *hardware) reason(r hwprobe.Reason) string {
 	case "requires.os", "requires.arch":
 		return w.t("hardware.reason.system", "want", want, "have", printable.Line(r.Have, 200))
 	case "requires.gpu.vendor":
+		if r.Unknown != "" {
+			return w.t("hardware.reason.gpu.unknown", "want", vendorName(r.Want))
+		}
 		if len(m.GPUs) == 0 {
 			return w.t("hardware.reason.gpu.none", "want", vendorName(r.Want))
 		}
 		return w.t("hardware.reason.gpu", "want", vendorName(r.Want), "have", s.gpus())
 	case "requires.gpu.device_ids":
+		if r.Unknown != "" {
+			return w.t("hardware.reason.gpu.model.unknown", "want", want)
+		}
 		return w.t("hardware.reason.gpu.model", "want", want, "have", s.gpus())
 	case "requires.gpu.min_memory_mib":
+		if r.Unknown != "" {
+			return w.t("hardware.reason.gpu.memory.unknown", "want", w.gibText(r.Want), "have", s.gpus())
+		}
 		return w.t("hardware.reason.gpu.memory", "want", w.gibText(r.Want), "have", s.gpus())
 	case "engine":
 		if r.Want != bundle.EngineONNXRuntime {

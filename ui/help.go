@@ -25,7 +25,7 @@ func (w *Window) help() {
 var (
 	helpSteps = []string{"source", "authenticate", "hardware", "install", "smoke", "signoff", "live"}
 	helpWords = []string{"list", "fingerprint", "variant", "manifest", "stages", "gate", "incident"}
-	helpKeys  = [][2]string{{"Tab, Shift+Tab", "move"}, {"Enter", "press"}, {"Esc", "escape"}, {"Alt+←", "back"}, {"Ctrl+L", "log"}, {"Ctrl+P", "look"},
+	helpKeys  = [][2]string{{"Tab, Shift+Tab", "move"}, {"Enter", "press"}, {"Esc", "escape"}, {"Ctrl+J", "missing"}, {"Alt+←", "back"}, {"Ctrl+L", "log"}, {"Ctrl+P", "look"},
 		{"Ctrl+E", "lang"}, {"Ctrl++, Ctrl+−", "zoom"}, {"PgUp, PgDn", "scroll"}, {"F1", "help"}}
 )
 

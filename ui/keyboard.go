@@ -38,12 +38,11 @@ func (w *Window) bindKeys() {
 	if d, ok := c.(desktop.Canvas); ok {
 		d.SetOnKeyDown(w.shell.pressed) // while nothing has the keyboard
 	}
+	w.short = map[string]func(){}
 	bind := func(key fyne.KeyName, mod fyne.KeyModifier, f func()) {
-		c.AddShortcut(&desktop.CustomShortcut{KeyName: key, Modifier: mod}, func(fyne.Shortcut) {
-			if c.Overlays().Top() == nil { // what lies on top is answered first
-				f()
-			}
-		})
+		s := &desktop.CustomShortcut{KeyName: key, Modifier: mod}
+		w.short[s.ShortcutName()] = f
+		c.AddShortcut(s, w.shortcut)
 	}
 	bind(fyne.KeyReturn, fyne.KeyModifierControl, func() { w.shell.press() })
 	bind(fyne.KeyLeft, fyne.KeyModifierAlt, func() {
@@ -51,12 +50,35 @@ func (w *Window) bindKeys() {
 			back()
 		}
 	})
+	bind(fyne.KeyJ, fyne.KeyModifierControl, w.shell.jump)
 	bind(fyne.KeyL, fyne.KeyModifierControl, w.log)
 	bind(fyne.KeyP, fyne.KeyModifierControl, w.appearance)
 	bind(fyne.KeyE, fyne.KeyModifierControl, w.otherLang)
 	bind(fyne.KeyEqual, fyne.KeyModifierControl, func() { w.zoom(1) })
 	bind(fyne.KeyPlus, fyne.KeyModifierControl, func() { w.zoom(1) })
 	bind(fyne.KeyMinus, fyne.KeyModifierControl, func() { w.zoom(-1) })
+}
+
+// shortcut does what a shortcut is for, unless something lies on top, which is answered first.
+func (w *Window) shortcut(s fyne.Shortcut) {
+	if f := w.short[s.ShortcutName()]; f != nil && w.win.Canvas().Overlays().Top() == nil {
+		f()
+	}
+}
+
+// jump gives the keyboard to what is missing, else to the primary button.
+func (s *shell) jump() {
+	to := fyne.Focusable(nil)
+	if s.page.missing != nil {
+		to = s.page.missing()
+	}
+	if to == nil && s.primary != nil && !s.primary.Disabled() {
+		to = s.primary
+	}
+	if to != nil {
+		s.showKeys()
+		s.w.win.Canvas().Focus(to)
+	}
 }
 
 // escape closes what is on top, or cancels.

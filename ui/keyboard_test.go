@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"context"
+	"strings"
 	"testing"
 
 	"fyne.io/fyne/v2"
@@ -40,6 +42,35 @@ func TestTabShowsWhatItReaches(t *testing.T) {
 	at := fyne.CurrentApp().Driver().AbsolutePositionForObject(f)
 	if bottom := b.shell.scroll.Size().Height; at.Y < 0 || at.Y+f.Size().Height > bottom {
 		t.Errorf("what has the keyboard lies at %v, the page shows 0 to %v", at.Y, bottom)
+	}
+}
+
+// TestEntryLeavesShortcuts: a text field does not keep the window's shortcuts to itself.
+func TestEntryLeavesShortcuts(t *testing.T) {
+	b := newBench(t, t.TempDir(), assets.Polish)
+	b.show(newSite(b.Window, nil, nil))
+	e, ok := b.win.Canvas().Focused().(*widgets.Entry)
+	if !ok {
+		t.Fatalf("the keyboard is at %T", b.win.Canvas().Focused())
+	}
+	e.TypedShortcut(&desktop.CustomShortcut{KeyName: fyne.KeyE, Modifier: fyne.KeyModifierControl})
+	if b.lang != assets.English {
+		t.Error("Ctrl+E in a text field does not change the language")
+	}
+}
+
+// TestTitleTellsOfWork: the window's title names the page, and has dots while something is at work.
+func TestTitleTellsOfWork(t *testing.T) {
+	b := newBench(t, t.TempDir(), assets.Polish)
+	b.show(newStart(b.Window))
+	task := b.run(func(ctx context.Context) error { <-ctx.Done(); return nil }, nil, func(error) {})
+	if got := b.win.Title(); !strings.HasPrefix(got, "Sluice · ") || !strings.HasSuffix(got, " …") {
+		t.Errorf("at work the title is %q", got)
+	}
+	task.stop()
+	b.settle("the end", func() bool { return len(b.working) == 0 })
+	if got := b.win.Title(); got != "Sluice · "+b.shell.page.title {
+		t.Errorf("after the work the title is %q", got)
 	}
 }
 

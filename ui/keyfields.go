@@ -33,6 +33,14 @@ func (k *keyFields) draw() fyne.CanvasObject {
 		field(w.t("key.passphrase"), k.passEntry, w.t("key.passphrase.note")))
 }
 
+// missing is the field that is still empty, nil for none.
+func (k *keyFields) missing() fyne.Focusable {
+	if k.fileEntry != nil && !k.ready() {
+		return k.fileEntry
+	}
+	return nil
+}
+
 // ready says whether a file was named.
 func (k *keyFields) ready() bool { return typedPath(k.file) != "" }
 

@@ -12,7 +12,6 @@ import (
 	"sluice/compliance"
 	"sluice/installer"
 	"sluice/installer/slot"
-	"sluice/internal/fault"
 	"sluice/internal/printable"
 	"sluice/ui/widgets"
 	"sluice/ui/widgets/style"
@@ -41,6 +40,8 @@ type live struct {
 type rollback struct {
 	person, reason string
 	key            keyFields
+	people         *widgets.Segments
+	why            *widgets.Entry
 }
 
 func newLive(w *Window) *live { return &live{w: w} }
@@ -69,8 +70,8 @@ func (s *live) load() {
 			return err
 		}
 		n.logs, n.logErr = in.LogVerify(ctx)
-		if _, n.report, err = in.Report(ctx, slot.Live); err != nil && fault.CodeOf(err) != fault.NotSignedOff {
-			n.report = "" // what is wrong with it, the steps below say
+		if r, err := in.Report(ctx, installer.ReportOptions{Stage: slot.Live}); err == nil { // what is wrong with it, the steps below say
+			n.report = r.Path
 		}
 		status, err := in.Status()
 		if err != nil {
@@ -200,9 +201,23 @@ func (s *live) refoot() {
 	}
 }
 
+// missing is what is to be filled in next for a rollback.
+func (s *live) missing() fyne.Focusable {
+	switch b := s.back; {
+	case b == nil || s.doing != "":
+		return nil
+	case b.person == "" && b.people != nil:
+		return b.people
+	case strings.TrimSpace(b.reason) == "" && b.why != nil:
+		return b.why
+	default:
+		return b.key.missing()
+	}
+}
+
 func (s *live) backButtons(p *page) {
 	ok, hint := s.backReady()
-	p.hint = hint
+	p.hint, p.missing = hint, s.missing
 	p.back = func() { s.back.key.forget(); s.back, s.problem = nil, nil; s.w.redraw() }
 	p.primary = &action{label: s.w.t("live.rollback.do", "version", s.previous()), do: s.rollBack, off: !ok}
 }
@@ -331,8 +346,11 @@ func (s *live) logState() fyne.CanvasObject {
 func (s *live) showReport() {
 	w, in := s.w, s.w.in
 	var words, file string
-	w.aside(newBusy(w, 0, "live.document", "live.document.lead", func(ctx context.Context) (err error) {
-		words, file, err = in.Report(ctx, slot.Live)
+	w.aside(newBusy(w, 0, "live.document", "live.document.lead", func(ctx context.Context) error {
+		r, err := in.Report(ctx, installer.ReportOptions{Stage: slot.Live})
+		if err == nil {
+			words, file = r.Text, r.Path
+		}
 		return err
 	}, func(err error) {
 		if err != nil {
@@ -363,16 +381,18 @@ func (s *live) rollbackPage() page {
 	reason.SetText(b.reason)
 	reason.OnChanged = func(t string) { b.reason = t; s.refoot() }
 	reason.OnSubmitted = func(string) { w.shell.press() }
+	b.why = reason
 	var form []fyne.CanvasObject
-	if len(names) == 0 {
+	if b.people = nil; len(names) == 0 {
 		form = append(form, text(style.Body, w.t("signoff.nobody")))
 	} else {
-		form = append(form, widgets.Column(8, text(style.BodyStrong, w.t("signoff.who")), widgets.NewSegments(names, chosen, func(i int) {
+		b.people = widgets.NewSegments(names, chosen, func(i int) {
 			b.person = people[i].ID
 			b.key.file = w.demoKey(b.person)
 			b.key.forget()
 			w.redraw()
-		})))
+		})
+		form = append(form, widgets.Column(8, text(style.BodyStrong, w.t("signoff.who")), b.people))
 	}
 	form = append(form, field(w.t("signoff.reason"), reason, w.t("live.rollback.reason")))
 	if b.person != "" {

@@ -30,6 +30,10 @@ type page struct {
 	primary *action           // the one button at the right; nil: none
 	words   map[string]string // other words for "back" and "cancel"
 	focus   fyne.Focusable    // gets the keyboard first; nil: the primary button when it can be pressed
+
+	// missing is what a person has to fill in next before the primary button can be pressed; Ctrl+J goes there.
+	// nil, or a nil result: nothing.
+	missing func() fyne.Focusable
 }
 
 // action is a button of the footer.

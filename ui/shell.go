@@ -21,6 +21,7 @@ type shell struct {
 	w       *Window
 	root    *fyne.Container // what the window holds
 	page    page            // what is shown
+	title   string          // of the window
 	scroll  *widgets.Scroll
 	primary *widgets.Button
 	keyed   []keyed        // buttons of rail and footer
@@ -65,7 +66,7 @@ func (s *shell) draw(of screen, p page) {
 		}
 	}
 	s.of, s.page, s.keyed, s.kept = of, p, nil, nil
-	s.w.win.SetTitle("Sluice · " + p.title) // task bars and screen readers name the page
+	s.name()
 	back := canvas.NewRectangle(style.Get(style.Background))
 	s.scroll = widgets.NewScroll(widgets.Inset(style.Margin, 32, style.Margin, 24, s.body()))
 	s.root.Objects = []fyne.CanvasObject{fyne.NewContainerWithLayout(&frame{scale: s.w.look.scale}, back, s.scroll, s.rail(), s.footer(), s.paint)}
@@ -74,6 +75,18 @@ func (s *shell) draw(of screen, p page) {
 		s.scroll.Inner.ScrollToOffset(fyne.NewPos(0, offset))
 	}
 	s.focus(keyboard)
+}
+
+// name puts the page into the window's title, for task bars and screen readers; dots say that something is at work.
+func (s *shell) name() {
+	title := "Sluice · " + s.page.title
+	if len(s.w.working) > 0 {
+		title += " …"
+	}
+	if title != s.title {
+		s.title = title
+		s.w.win.SetTitle(title)
+	}
 }
 
 // clear takes the page away until it is drawn again.
@@ -218,8 +231,9 @@ func (s *shell) footer() fyne.CanvasObject {
 	for _, a := range p.extra {
 		add(a.label, "", a.do, a.danger, a.off)
 	}
-	if p.hint != "" {
-		left = append(left, widgets.Inset(8, 0, 0, 0, text(style.SmallDim, p.hint)))
+	hint := p.hint
+	if hint != "" && w.keys && p.missing != nil && p.missing() != nil {
+		hint += " (Ctrl+J)"
 	}
 	back := canvas.NewRectangle(style.Get(style.Surface))
 	line := canvas.NewRectangle(style.Get(style.Line))
@@ -230,7 +244,7 @@ func (s *shell) footer() fyne.CanvasObject {
 		s.primary.SetEnabled(!p.primary.off)
 		right = s.key(s.primary, "Ctrl+Enter")
 	}
-	return fyne.NewContainerWithLayout(&footLayout{}, back, line, widgets.Wrapping(12, left...), right)
+	return fyne.NewContainerWithLayout(&footLayout{}, back, line, widgets.Wrapping(12, left...), right, text(style.SmallDim, hint))
 }
 
 // press is what Enter does where no button has the keyboard.
@@ -303,7 +317,8 @@ func (*railLayout) Layout(o []fyne.CanvasObject, size fyne.Size) {
 	foot.Resize(fyne.NewSize(width, fh))
 }
 
-// footLayout places background, border, the buttons at the left and the primary one at the right.
+// footLayout places background, border, the buttons at the left, the primary one at the right, and the hint between them
+// where it needs no more than two lines there, else below.
 type footLayout struct{}
 
 func (l *footLayout) sizes(o []fyne.CanvasObject, width float32) (left float32, right fyne.Size, height float32) {
@@ -316,7 +331,26 @@ func (l *footLayout) sizes(o []fyne.CanvasObject, width float32) (left float32, 
 		}
 	}
 	left = max(room-right.Width-12, 1)
-	return left, right, max(widgets.HeightFor(o[2], left), right.Height) + 28
+	height = widgets.HeightFor(o[2], left)
+	if _, beside := l.hint(o, left); !beside {
+		height += widgets.HeightFor(o[4], left) + hintGap
+	}
+	return left, right, max(height, right.Height) + 28
+}
+
+const hintGap = 8
+
+// hint is where the hint begins beside the buttons, and whether it fits there.
+func (l *footLayout) hint(o []fyne.CanvasObject, left float32) (x float32, beside bool) {
+	if o[4].(*widgets.Text).String() == "" {
+		return 0, true
+	}
+	x, beside = widgets.OneLine(o[2].(*fyne.Container), left)
+	if x > 0 {
+		x += 20
+	}
+	room := left - x
+	return x, beside && room >= 100 && widgets.HeightFor(o[4], room) <= 2*style.SmallDim.LineHeight()+1
 }
 
 func (l *footLayout) HeightFor(o []fyne.CanvasObject, width float32) float32 {
@@ -331,7 +365,19 @@ func (l *footLayout) Layout(o []fyne.CanvasObject, size fyne.Size) {
 	o[0].Resize(size)
 	o[1].Resize(fyne.NewSize(size.Width, 1))
 	h := widgets.HeightFor(o[2], left)
-	o[2].Move(fyne.NewPos(style.Margin, (size.Height-h)/2))
+	x, beside := l.hint(o, left)
+	if beside {
+		o[2].Move(fyne.NewPos(style.Margin, (size.Height-h)/2))
+		hh := widgets.HeightFor(o[4], left-x)
+		o[4].Move(fyne.NewPos(style.Margin+x, (size.Height-hh)/2))
+		o[4].Resize(fyne.NewSize(left-x, hh))
+	} else {
+		hh := widgets.HeightFor(o[4], left)
+		top := (size.Height - h - hh - hintGap) / 2
+		o[2].Move(fyne.NewPos(style.Margin, top))
+		o[4].Move(fyne.NewPos(style.Margin, top+h+hintGap))
+		o[4].Resize(fyne.NewSize(left, hh))
+	}
 	o[2].Resize(fyne.NewSize(left, h))
 	o[3].Move(fyne.NewPos(size.Width-style.Margin-right.Width, (size.Height-right.Height)/2))
 	o[3].Resize(right)

@@ -46,7 +46,9 @@ type signOff struct {
 	records  map[slot.Stage]*slot.Record
 
 	picture *widgets.Checklist
-	asked   []string // ids of the items by line
+	asked   []string          // ids of the items by line
+	people  *widgets.Segments // the choice of the person; nil: nobody can sign
+	why     *widgets.Entry    // the reason of a refusal
 }
 
 func newSignOff(w *Window, t *installer.Tested, stage slot.Stage, next func(*installer.Approved)) *signOff {
@@ -319,6 +321,7 @@ func (s *signOff) buttons(p *page) {
 	w := s.w
 	ok, hint := s.ready()
 	p.hint = hint
+	p.missing = s.missing
 	if s.refusing {
 		p.back = func() { s.refusing, s.failed = false, nil; w.redraw() }
 		p.primary = &action{label: w.t("signoff.refuse.sign"), do: s.sign, off: !ok}
@@ -330,6 +333,27 @@ func (s *signOff) buttons(p *page) {
 		w.shell.scrollTop()
 	}, off: s.signing || len(s.candidates()) == 0}}
 	p.primary = &action{label: w.t("signoff.sign"), do: s.sign, off: !ok}
+}
+
+// missing is what is to be filled in next: the person, an answer or comment, the reason, the key.
+func (s *signOff) missing() fyne.Focusable {
+	switch {
+	case s.signing:
+		return nil
+	case s.person == "":
+		if s.people == nil {
+			return nil
+		}
+		return s.people
+	case s.refusing && strings.TrimSpace(s.reason) == "":
+		return s.why
+	}
+	if open, _ := s.left(); open > 0 && !s.refusing {
+		if f := s.picture.Focus(); f != nil {
+			return f
+		}
+	}
+	return s.key.missing()
 }
 
 // refoot says again what is missing, after an answer.
@@ -346,7 +370,7 @@ func (s *signOff) refoot() {
 func (s *signOff) who() fyne.CanvasObject {
 	w := s.w
 	people := s.candidates()
-	if len(people) == 0 {
+	if s.people = nil; len(people) == 0 {
 		return text(style.Body, w.t("signoff.nobody"))
 	}
 	var names []string
@@ -357,7 +381,7 @@ func (s *signOff) who() fyne.CanvasObject {
 			chosen = i
 		}
 	}
-	pick := widgets.NewSegments(names, chosen, func(i int) {
+	s.people = widgets.NewSegments(names, chosen, func(i int) {
 		if people[i].ID == s.person {
 			return
 		}
@@ -367,11 +391,29 @@ func (s *signOff) who() fyne.CanvasObject {
 		s.key.forget()
 		w.redraw()
 	})
-	return widgets.Column(8, text(style.BodyStrong, w.t("signoff.who")), pick)
+	return widgets.Column(8, text(style.BodyStrong, w.t("signoff.who")), s.people)
 }
 
 // replies are the answers in the order of their words.
 var replies = []compliance.Reply{compliance.Yes, compliance.No, compliance.NotApplicable}
+
+// offered are the replies that the evidence of an item allows, with their words, and why "yes" is not among them.
+func (s *signOff) offered(it compliance.Item) (out []compliance.Reply, words []string, why string) {
+	for i, r := range replies {
+		if s.list.Allows(it.ID, r) == nil {
+			out = append(out, r)
+			words = append(words, s.w.t([]string{"signoff.yes", "signoff.no", "signoff.na"}[i]))
+		}
+	}
+	switch {
+	case slices.Contains(out, compliance.Yes):
+	case slices.Contains(out, compliance.NotApplicable):
+		why = s.w.t("signoff.noyes.none")
+	default:
+		why = s.w.t("signoff.noyes.failed")
+	}
+	return out, words, why
+}
 
 // checklist is the table.
 func (s *signOff) checklist() fyne.CanvasObject {
@@ -388,12 +430,13 @@ func (s *signOff) checklist() fyne.CanvasObject {
 		c.Evidence = s.evidence(it)
 		if s.mine(it) {
 			a := s.answers[id]
-			c.Answers = []string{w.t("signoff.yes"), w.t("signoff.no"), w.t("signoff.na")}
-			c.Answer = slices.Index(replies, a.Answer)
-			c.NeedsComment, c.Comment, c.Hint = c.Answer > 0, a.Comment, w.t("signoff.comment")
+			may, answers, why := s.offered(it)
+			c.Answers, c.Note = answers, why
+			c.Answer = slices.Index(may, a.Answer)
+			c.NeedsComment, c.Comment, c.Hint = c.Answer >= 0 && a.Answer != compliance.Yes, a.Comment, w.t("signoff.comment")
 			c.OnAnswer = func(i int) {
 				a := s.answers[id]
-				s.answers[id] = compliance.Answer{ID: id, Answer: replies[i], Comment: a.Comment}
+				s.answers[id] = compliance.Answer{ID: id, Answer: may[i], Comment: a.Comment}
 				s.answered(line, it)
 			}
 			c.OnComment = func(text string) {
@@ -580,6 +623,7 @@ func (s *signOff) refusal(p page) page {
 	reason.SetText(s.reason)
 	reason.OnChanged = func(t string) { s.reason = t; s.refoot() }
 	reason.OnSubmitted = func(string) { w.shell.press() }
+	s.why = reason
 	var objs []fyne.CanvasObject
 	if s.failed != nil {
 		objs = append(objs, s.failed.panel())

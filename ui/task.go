@@ -50,6 +50,7 @@ func (w *Window) run(work func(ctx context.Context) error, event func(progress.E
 		w.tasks.mu.Unlock()
 	}
 	w.working[t] = true
+	w.shell.name()
 	w.tasks.pending.Add(1)
 	go func() {
 		defer w.tasks.pending.Done()
@@ -59,6 +60,7 @@ func (w *Window) run(work func(ctx context.Context) error, event func(progress.E
 			t.over = true
 			delete(w.working, t)
 			done(err)
+			w.shell.name()
 			w.rest()
 		})
 	}()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/test"
 	"golang.org/x/crypto/ssh"
 
@@ -466,4 +467,73 @@ func TestSignOffByKeys(t *testing.T) {
 	test.Type(s.key.passEntry, passphrase)
 	b.key(fyne.KeyReturn)
 	b.reach("signoff.done.paper", "version", "1.0.0")
+}
+
+// jump presses Ctrl+J: the keyboard goes to what is missing.
+func (b *bench) jump() fyne.Focusable {
+	b.shortcut(&desktop.CustomShortcut{KeyName: fyne.KeyJ, Modifier: fyne.KeyModifierControl})
+	return b.win.Canvas().Focused()
+}
+
+// TestNoUntrueYes: where the evidence does not allow "yes", it is not offered; what is missing is reached by Ctrl+J, from
+// the person to the key.
+func TestNoUntrueYes(t *testing.T) {
+	site := testroot.New(t)
+	site.Install(site.Bundle(testroot.BundleOptions{}))
+	site.SignOff(slot.Paper, "anna")
+	b := siteBench(t, site, assets.Polish)
+	b.show(newSignOffOf(b.Window, "", slot.Live, nil))
+	s := b.current.(*signOff)
+	b.settle("the checklist", func() bool { return s.list != nil })
+	if f := b.jump(); f != fyne.Focusable(s.people) {
+		t.Fatalf("Ctrl+J goes to %T before a person is chosen", f)
+	}
+	b.key(fyne.KeySpace)
+	if s.person != "anna" {
+		t.Fatalf("Space chose %q", s.person)
+	}
+	asked := 0
+	for i := range s.asked {
+		a := s.picture.Answers(i)
+		if a == nil {
+			continue
+		}
+		asked++
+		if f := b.jump(); f != fyne.Focusable(a) {
+			t.Fatalf("Ctrl+J goes to %T, want the answer to %q", f, s.asked[i])
+		}
+		if s.asked[i] != "rollback-plan" {
+			b.key(fyne.KeySpace)
+			continue
+		}
+		if a.Find("tak") >= 0 || a.Find("nie") < 0 || a.Find("nie dotyczy") < 0 {
+			t.Error("there is no way back from a first version, and the answers are not no and not applicable")
+		}
+		b.sees("„Tak” nie jest możliwe: tego dowodu nie ma")
+		b.key(fyne.KeyRight, fyne.KeyRight)
+		if got := s.answers["rollback-plan"].Answer; got != compliance.NotApplicable {
+			t.Errorf("the answer is %q", got)
+		}
+		if f := b.jump(); f != fyne.Focusable(s.picture.Comment(i)) {
+			t.Fatalf("Ctrl+J goes to %T, want the comment", f)
+		}
+		test.Type(s.picture.Comment(i), "pierwsza wersja tutaj")
+	}
+	if open, blocked := s.left(); asked == 0 || open > 0 || blocked {
+		t.Errorf("%d asked, %d open, blocked %v", asked, open, blocked)
+	}
+	b.everywhere("signoff-first")
+	if f := b.jump(); f != fyne.Focusable(s.key.fileEntry) {
+		t.Errorf("Ctrl+J goes to %T, want the key", f)
+	}
+	s.key.fileEntry.SetText(keyFile(t, site, "anna"))
+	s.key.passEntry.SetText(passphrase)
+	if f := b.jump(); f != fyne.Focusable(b.shell.primary) {
+		t.Errorf("Ctrl+J goes to %T, want the signature", f)
+	}
+	b.tap("Podpisz")
+	b.settle("the signature", func() bool { return s.result != nil })
+	if s.failed != nil {
+		t.Errorf("the installer refuses what the window let through: %v", s.failed.err)
+	}
 }

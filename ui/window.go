@@ -53,9 +53,10 @@ type Window struct {
 	current screen
 	under   []screen // below pages that were opened beside the journey
 	shell   *shell
-	onTop   func() // what Escape does to what lies over the page; nil: takes it away
-	keys    bool   // the keyboard is in use: shortcuts are shown
-	siteKey string // where the key lies that signed the policy last
+	onTop   func()            // what Escape does to what lies over the page; nil: takes it away
+	keys    bool              // the keyboard is in use: shortcuts are shown
+	short   map[string]func() // what shortcuts do, by their names
+	siteKey string            // where the key lies that signed the policy last
 }
 
 // New makes the window without showing it.
@@ -85,7 +86,9 @@ func New(c Config) *Window {
 	w.win.SetMaster()
 	w.win.SetCloseIntercept(w.close)
 	w.shell = newShell(w)
-	w.win.SetContent(widgets.NewGround(w.shell.root, w.shell.reveal, w.shell.pressed))
+	ground := widgets.NewGround(w.shell.root, w.shell.reveal, w.shell.pressed)
+	ground.OnShortcut = w.shortcut
+	w.win.SetContent(ground)
 	w.bindKeys()
 	w.use(c.Root, false)
 	return w

@@ -250,6 +250,9 @@ func (s *Store) write(of Root, r *root) error {
 	return fsx.WriteFile(keys, name, r.raw, 0o644)
 }
 
+// SameFingerprint compares two fingerprints as people write them: spaces, dashes, colons and letter case do not matter.
+func SameFingerprint(a, b string) bool { return plainFingerprint(a) == plainFingerprint(b) }
+
 func plainFingerprint(s string) string {
 	return strings.ToLower(strings.Map(func(r rune) rune {
 		switch r {

@@ -54,6 +54,8 @@ type Authentic struct {
 	signers  []Signer
 	version  int
 	source   *bundle.Source
+
+	emergency bool // judged by the site's root
 }
 
 // Valid says whether a is what Authenticate and its siblings return.
@@ -74,7 +76,7 @@ func (a *Authentic) ManifestSHA384() bundle.Digest { return a.digest }
 // Signers are the keys whose signatures counted, in the root's order.
 func (a *Authentic) Signers() []Signer { return a.signers }
 
-// RootVersion is the number of the oem root that a was judged by; 0 with a given key.
+// RootVersion is the number of the oem root (of the site's in an emergency) that a was judged by; 0 with a given key.
 func (a *Authentic) RootVersion() int { return a.version }
 
 // GivenKey says that trust was a key named by the user.

@@ -24,9 +24,9 @@ func (d *Dir) Roots() (*verify.Store, error) {
 	return s, err
 }
 
-// Authentic repeats the trust decision for a version folder: its manifest's signature by the root of that number.
+// Authentic repeats the trust decision for a version folder: its manifest's signature by the root that it was taken with.
 // No artifact is read.
-func (d *Dir) Authentic(store *verify.Store, folder string, rootVersion int) (*verify.Authentic, error) {
+func (d *Dir) Authentic(store *verify.Store, folder string, by Judged) (*verify.Authentic, error) {
 	manifest, err := d.readBundleFile(folder, ManifestFile, MaxManifest)
 	if err != nil {
 		return nil, err
@@ -35,7 +35,10 @@ func (d *Dir) Authentic(store *verify.Store, folder string, rootVersion int) (*v
 	if err != nil {
 		return nil, err
 	}
-	return store.AuthenticateInstalled(manifest, sig, rootVersion, verify.History{})
+	if by.Emergency != nil {
+		return store.EmergencyInstalled(manifest, sig, by.TrustRoot, verify.History{})
+	}
+	return store.AuthenticateInstalled(manifest, sig, by.TrustRoot, verify.History{})
 }
 
 func (d *Dir) readBundleFile(folder, name string, limit int64) ([]byte, error) {
@@ -58,7 +61,7 @@ func (d *Dir) readBundleFile(folder, name string, limit int64) ([]byte, error) {
 
 // Verify repeats everything that can be proven about a version folder: signature, description and each byte.
 func (d *Dir) Verify(ctx context.Context, store *verify.Store, r *Record, p progress.Func) (*verify.Authentic, error) {
-	a, err := d.Authentic(store, r.Folder, r.TrustRoot)
+	a, err := d.Authentic(store, r.Folder, r.Judged())
 	if err != nil {
 		return nil, err
 	}
@@ -163,12 +166,13 @@ func (d *Dir) Approvals(l *Ledger, policy *compliance.Policy, stage Stage, r *Re
 	out := &Approvals{}
 	numbers := map[bundle.Digest]int{}
 	out.Want = compliance.Want{Stage: compliance.Stage(stage), Manifest: manifest, Version: r.Version, Variant: r.Variant, Machine: r.Machine,
-		Installer: r.Installer, Forms: map[bundle.Digest][]byte{},
+		Installer: r.Installer, Emergency: r.Emergency.Plain(), Forms: map[bundle.Digest][]byte{},
 		Logged:   func(e bundle.Digest) (int, bool) { n, ok := numbers[e]; return n, ok },
 		PolicyAt: func(number int) (*compliance.Policy, error) { return d.PolicyAt(l, number) }}
 	void := voided(l)
 	for _, m := range l.Done(EventSignOff) {
-		if m.Info[InfoStage] != string(stage) || m.Info[InfoVariant] != r.Variant || m.Info[InfoManifest] != r.ManifestSHA384.String() || void[m.Path] {
+		if m.Info[InfoStage] != string(stage) || m.Info[InfoVariant] != r.Variant || m.Info[InfoManifest] != r.ManifestSHA384.String() || void[m.Path] ||
+			!SameEmergency(m, r.Emergency) { // what was signed for in an emergency is not signed for without one, nor the other way round
 			continue
 		}
 		raw, err := d.Read(m.Path, MaxReport)

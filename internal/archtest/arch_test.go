@@ -26,7 +26,7 @@ type rule struct {
 	reason string
 }
 
-var core = []string{"audit", "bundle", "compliance", "hwprobe", "inference", "installer/slot", "verify"}
+var core = []string{"audit", "bundle", "compliance", "evidence", "hwprobe", "inference", "installer/slot", "verify"}
 
 // rules are keyed by the folder; "" is package main.
 var rules = map[string]rule{
@@ -40,6 +40,7 @@ var rules = map[string]rule{
 	"hwprobe":        {[]string{"bundle"}, "what a machine is does not depend on trust or engines"},
 	"inference":      {[]string{"bundle"}, "engines run what they are given and decide nothing about trust"},
 	"compliance":     {[]string{"bundle"}, "checklists and signatures of people know the format only"},
+	"evidence":       {[]string{"bundle", "verify", "compliance", "audit"}, "a pack is judged from its own bytes: it knows the formats of what it holds, no installation and no order of steps"},
 	"audit":          {[]string{"bundle"}, "the log records what others decided"},
 	"bundle":         {nil, "the format believes nothing and decides nothing: it knows none of us"},
 	"assets":         {nil, "embedded files hold no logic"},
@@ -199,7 +200,7 @@ func TestTheRuleItself(t *testing.T) {
 		{"cli", "ui", false, false}, {"ui", "cli", false, false}, {"ui/widgets", "installer", false, true}, {"cli", "gate", false, true},
 		{"installer", "gate", false, false}, {"installer", "hwprobe", false, true}, {"installer", "cli", false, false},
 		{"installer/slot", "installer", false, false}, {"installer/slot", "audit", false, false}, {"installer", "installer/slot", false, true},
-		{"gate", "installer", false, false}, {"gate", "installer/slot", false, true}, {"gate", "hwprobe", false, false},
+		{"gate", "installer", false, false}, {"gate", "installer/slot", false, true}, {"evidence", "compliance", false, true}, {"evidence", "installer/slot", false, false}, {"gate", "evidence", false, false}, {"compliance", "evidence", false, false}, {"gate", "hwprobe", false, false},
 		{"verify", "bundle", false, true}, {"verify", "audit", false, false}, {"bundle", "verify", false, false}, {"bundle", "internal/fault", false, true},
 		{"inference/ort", "inference/onnx", false, true}, {"inference/ort", "bundle", false, true}, {"bundle", "inference/tensor", false, false},
 		{"internal/fsx", "internal/fault", false, true}, {"internal/fsx", "bundle", false, false}, {"internal/testbundle", "bundle", false, true},
@@ -289,7 +290,7 @@ func TestTheRootIsWrittenThroughFsx(t *testing.T) {
 
 // Core packages never print or exit: both faces and a bot share them.
 func TestCoreIsSilent(t *testing.T) {
-	child := []string{"inference/child.go", "inference/process_windows.go", "inference/process_unix.go"} // the process that runs models is its own
+	child := []string{"hwprobe/driver.go", "inference/child.go", "inference/process_windows.go", "inference/process_unix.go"} // processes of their own: who runs models, who asks drivers
 	for _, s := range sources(t) {
 		isCore := slices.ContainsFunc(append([]string{"installer", "gate"}, core...), func(f string) bool { return within(s.folder, f) })
 		if s.test || !isCore || s.file.Name.Name == "main" || slices.Contains(child, s.name) {

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -149,5 +150,112 @@ func TestScript(t *testing.T) {
 	page := "# T\n<!-- before: mkdir x -->\n```sh\ncd x\n```\n```text\nno\n```\n```\nno\n```\n```sh\npwd\n```\n"
 	if text, n := script([]byte(page)); text != "mkdir x\ncd x\npwd\n" || n != 2 {
 		t.Errorf("got %q, %d", text, n)
+	}
+}
+
+// mapped are the pages whose tables promise that files, verbs and tests exist.
+var mapped = []string{"plan.md", "security.md"}
+
+// TestNamed: every test, script, file and verb that those pages name exists.
+func TestNamed(t *testing.T) {
+	tests := testNames(t)
+	word := regexp.MustCompile(`\bTest[A-Z0-9][A-Za-z0-9_]*`)
+	story := regexp.MustCompile(`\b[a-z_]+\.txtar\b`)
+	quoted := regexp.MustCompile("`([^`]+)`")
+	for _, page := range mapped {
+		raw, err := os.ReadFile(filepath.Join(docs, page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range word.FindAllString(string(raw), -1) {
+			if !slices.Contains(tests, name) && !prefixed(raw, name, tests) {
+				t.Errorf("%s names %s, which is no test", page, name)
+			}
+		}
+		for _, name := range story.FindAllString(string(raw), -1) {
+			if _, err := os.Stat(filepath.Join("../../cli/testdata/script", name)); err != nil {
+				t.Errorf("%s names %s, which is no story", page, name)
+			}
+		}
+		if page != "plan.md" {
+			continue
+		}
+		for line := range strings.SplitSeq(string(raw), "\n") {
+			cells := strings.Split(line, "|")
+			if len(cells) != 6 || strings.HasPrefix(cells[1], "---") { // item, file, verb, test
+				continue
+			}
+			for _, m := range quoted.FindAllStringSubmatch(cells[2], -1) {
+				if _, err := os.Stat(filepath.Join("../..", m[1])); err != nil {
+					t.Errorf("%s names %s, which is not there", page, m[1])
+				}
+			}
+			for _, m := range quoted.FindAllStringSubmatch(cells[3], -1) {
+				if out, err := exec.Command(filepath.Join(program(t), "sluice"), append([]string{"help"}, strings.Fields(m[1])...)...).CombinedOutput(); err != nil {
+					t.Errorf("%s names the verb %q: %s", page, m[1], out)
+				}
+			}
+		}
+	}
+}
+
+// prefixed says whether a page means a family of tests: a name followed by "…".
+func prefixed(page []byte, name string, tests []string) bool {
+	return bytes.Contains(page, []byte(name+"…")) && slices.ContainsFunc(tests, func(have string) bool { return strings.HasPrefix(have, name) })
+}
+
+// testNames are the test functions of this module.
+func testNames(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	function := regexp.MustCompile(`(?m)^func (Test[A-Za-z0-9_]+|Fuzz[A-Za-z0-9_]+)\(`)
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && strings.HasPrefix(d.Name(), ".") && d.Name() != ".." {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		raw, err := os.ReadFile(path)
+		for _, m := range function.FindAllSubmatch(raw, -1) {
+			names = append(names, string(m[1]))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// TestLinks: every link of a page within this repository, pictures too, leads to a file that is there.
+func TestLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#\s]+)`)
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && strings.HasPrefix(d.Name(), ".") && d.Name() != ".." {
+			return fs.SkipDir
+		}
+		if filepath.Ext(path) != ".md" {
+			return nil
+		}
+		raw, err := os.ReadFile(path)
+		for _, m := range link.FindAllStringSubmatch(string(raw), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), m[1])); err != nil {
+				t.Errorf("%s links to %s, which is not there", path, m[1])
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

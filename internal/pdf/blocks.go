@@ -11,6 +11,7 @@ var (
 	keyStyle     = style{size: 8.5, colour: muted}
 	headStyle    = style{size: 8, bold: true, colour: muted}
 	cellStyle    = style{size: 8.5, colour: ink}
+	belowStyle   = style{size: 7.5, colour: muted}
 )
 
 // Title is the head of the document: its name and one line below.
@@ -23,27 +24,34 @@ func (d *Document) Title(name, lead string) {
 	d.y += 3.5
 }
 
-// Heading begins a section; it never stands alone at the foot of a page.
+// Heading begins a section. It is set with the block after it, so that it never stands alone at the foot of a page.
 func (d *Document) Heading(text string) {
-	d.y += 4
-	d.need(26)
-	text = d.line(text)
-	d.use(headingStyle)
-	d.f.Bookmark(text, 0, d.y)
-	d.lines(headingStyle, d.wrap(headingStyle, text, d.width))
-	d.y += 1
-	d.rule(d.left, d.y, d.width, rule, 0.2)
-	d.y += 2.6
+	d.start(0)
+	d.head = d.line(text)
+}
+
+// Subheading names the rows or the table after it, with a short word in a tone's colour on the right.
+func (d *Document) Subheading(text string, tone Tone, word string) {
+	d.start(22)
+	s, right := style{size: 9.5, bold: true, colour: ink}, style{size: 8.5, colour: tone.colour()}
+	word = d.fit(right, d.line(word), d.width/2)
+	d.y += 1.2
+	base := d.y + s.size*0.3528
+	d.put(d.left+d.width-d.measure(right, word), base, right, word)
+	d.put(d.left, base, s, d.fit(s, d.line(text), d.width/2-gutter))
+	d.y += s.leading() + 0.8
 }
 
 // Paragraph is running text.
 func (d *Document) Paragraph(text string) {
+	d.start(3 * bodyStyle.leading())
 	d.lines(bodyStyle, d.wrap(bodyStyle, d.text(text, MaxText), d.width))
 	d.y += paragraphUp
 }
 
 // Note is small running text.
 func (d *Document) Note(text string) {
+	d.start(2 * smallStyle.leading())
 	d.lines(smallStyle, d.wrap(smallStyle, d.text(text, MaxText), d.width))
 	d.y += paragraphUp
 }
@@ -57,7 +65,7 @@ func (d *Document) Banner(tone Tone, text string) {
 		d.lines(s, lines)
 		return
 	}
-	d.need(h)
+	d.start(h)
 	d.fill(d.left, d.y, d.width, h, wash)
 	d.fill(d.left, d.y, 1.2, h, tone.colour())
 	top := d.y
@@ -71,7 +79,10 @@ func (d *Document) Banner(tone Tone, text string) {
 
 // Rows are keys, aligned, with their values.
 func (d *Document) Rows(rows ...Row) {
-	for _, r := range rows {
+	for i, r := range rows {
+		if i == 0 {
+			d.start(min(d.rowHeight(r, keyWidth), 20))
+		}
 		d.row(r, keyWidth)
 	}
 	d.y += 1
@@ -121,11 +132,13 @@ func (d *Document) Card(heading string, tone Tone, rows ...Row) {
 		h += d.rowHeight(r, key)
 	}
 	framed := h <= bottom-marginTop
+	d.left, d.width = marginSide, textWidth
 	if framed {
-		d.need(h)
+		d.start(h)
 	} else {
-		d.need(40)
+		d.start(40)
 	}
+	d.left, d.width = d.left+inset, d.width-2*inset
 	top := d.y
 	if framed {
 		d.fill(marginSide, top, textWidth, h, wash)
@@ -174,7 +187,7 @@ func (d *Document) tableHead(columns []Column, widths []float64) {
 		heads[i] = d.wrap(headStyle, d.line(c.Head), widths[i]-gutter)
 		most = max(most, len(heads[i]))
 	}
-	d.need(float64(most)*headStyle.leading() + 14)
+	d.start(float64(most)*headStyle.leading() + 14)
 	for n := range most {
 		x := d.left
 		for i := range columns {
@@ -190,17 +203,32 @@ func (d *Document) tableHead(columns []Column, widths []float64) {
 	d.y += 1.4
 }
 
-func (d *Document) tableRow(columns []Column, widths []float64, cells []Cell) {
-	type column struct {
-		style style
-		lines []string
+// set is one line of a cell.
+type set struct {
+	style style
+	text  string
+}
+
+func (d *Document) cell(c Cell, width float64) []set {
+	var out []set
+	s := d.valueStyle(c, cellStyle.size)
+	for _, l := range d.wrap(s, d.text(c.Text, MaxText), width) {
+		out = append(out, set{s, l})
 	}
-	set := make([]column, min(len(cells), len(columns)))
+	if c.Below != "" {
+		for _, l := range d.wrap(belowStyle, d.text(c.Below, MaxText), width) {
+			out = append(out, set{belowStyle, l})
+		}
+	}
+	return out
+}
+
+func (d *Document) tableRow(columns []Column, widths []float64, cells []Cell) {
+	lines := make([][]set, min(len(cells), len(columns)))
 	most, step := 0, cellStyle.leading()
-	for i := range set {
-		s := d.valueStyle(cells[i], cellStyle.size)
-		set[i] = column{s, d.wrap(s, d.text(cells[i].Text, MaxText), widths[i]-gutter)}
-		most = max(most, len(set[i].lines))
+	for i := range lines {
+		lines[i] = d.cell(cells[i], widths[i]-gutter)
+		most = max(most, len(lines[i]))
 	}
 	if h := float64(most)*step + 2.4; d.y+h > bottom && h < (bottom-marginTop)/2 {
 		d.newPage()
@@ -212,9 +240,9 @@ func (d *Document) tableRow(columns []Column, widths []float64, cells []Cell) {
 			d.tableHead(columns, widths)
 		}
 		x := d.left
-		for i := range set {
-			if n < len(set[i].lines) {
-				d.aligned(x, widths[i], columns[i].Right, set[i].style, set[i].lines[n])
+		for i := range lines {
+			if n < len(lines[i]) {
+				d.aligned(x, widths[i], columns[i].Right, lines[i][n].style, lines[i][n].text)
 			}
 			x += widths[i]
 		}

@@ -87,6 +87,8 @@ type Cell struct {
 	Mono bool // digests, key ids, names of files: fixed width, broken anywhere, in lines of equal length
 	Bold bool
 	Tone Tone
+	// Below is a second paragraph, small and muted; in tables only.
+	Below string
 }
 
 // Text is a plain cell.
@@ -116,6 +118,7 @@ type Document struct {
 	left  float64 // of the block being set
 	width float64
 	faces map[face]*metrics
+	head  string // a heading that waits for its first block
 	err   error
 }
 
@@ -141,6 +144,7 @@ func New(o Options) *Document {
 
 // Finish gives the document's bytes.
 func (d *Document) Finish() ([]byte, error) {
+	d.start(0)
 	pages := d.f.PageCount()
 	for n := 1; n <= pages; n++ {
 		d.f.SetPage(n)
@@ -188,6 +192,27 @@ func (d *Document) need(h float64) {
 	if d.y+h > bottom && d.y > marginTop {
 		d.newPage()
 	}
+}
+
+// start begins a block that wants h millimetres in one piece, together with the heading before it.
+func (d *Document) start(h float64) {
+	if d.head == "" {
+		d.need(h)
+		return
+	}
+	text := d.head
+	d.head = ""
+	lines := d.wrap(headingStyle, text, d.width)
+	d.need(4 + float64(len(lines))*headingStyle.leading() + 4 + h)
+	if d.y > marginTop {
+		d.y += 4
+	}
+	d.use(headingStyle)
+	d.f.Bookmark(text, 0, d.y)
+	d.lines(headingStyle, lines)
+	d.y += 1
+	d.rule(d.left, d.y, d.width, rule, 0.2)
+	d.y += 2.6
 }
 
 func (d *Document) rule(x, y, w float64, c colour, thick float64) {

@@ -1,8 +1,11 @@
 package pdf
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/image/font/gofont/gobold"
 	"golang.org/x/image/font/gofont/gomono"
@@ -55,7 +58,7 @@ func (d *Document) loadFonts() {
 		face face
 		data []byte
 	}{{regular, goregular.TTF}, {bold, gobold.TTF}, {mono, gomono.TTF}} {
-		d.f.AddUTF8FontFromBytes(f.face.family, f.face.style, f.data)
+		d.f.AddUTF8FontFromBytes(f.face.family, f.face.style, bytes.Clone(f.data)) // fpdf writes into it when it cuts the subset
 		parsed, err := sfnt.Parse(f.data)
 		if err != nil && d.err == nil {
 			d.err = fmt.Errorf("reading typeface %q: %w", f.face.family, err)
@@ -183,34 +186,55 @@ func (d *Document) wrap(s style, text string, width float64) []string {
 	return out
 }
 
-// upTo is how many bytes of a word fit into a width, at least one character.
+// upTo is how many bytes of a word fit into a width, at least one character; after a separator where one stands in the last part, so
+// that names of files break where people read a break.
 func (d *Document) upTo(s style, word string, width float64) int {
-	used := 0.0
+	used, good := 0.0, 0
 	for i, r := range word {
 		used += d.measure(s, string(r))
 		if used > width && i > 0 {
+			if good > i/2 {
+				return good
+			}
 			return i
+		}
+		if strings.ContainsRune("/-_.,;:=", r) {
+			good = i + 1
 		}
 	}
 	return len(word)
 }
 
-// wrapEven breaks a text of fixed width into lines of equal length: a digest of 96 digits gives 48 and 48, not 60 and 36.
+// wrapEven breaks a text of fixed width into lines of about equal length: a digest of 96 digits gives 48 and 48, not 60 and 36; one in groups
+// is broken between groups.
 func (d *Document) wrapEven(s style, text string, width float64) []string {
-	runes := []rune(text)
 	per := max(1, int(width/d.measure(s, "0")+1e-6))
-	if len(runes) <= per {
+	n := utf8.RuneCountInString(text)
+	if n <= per {
 		return []string{text}
 	}
-	lines := (len(runes) + per - 1) / per
-	if !strings.Contains(text, " ") {
-		per = (len(runes) + lines - 1) / lines
+	lines := (n + per - 1) / per
+	even := min(per, (n+lines-1)/lines)
+	groups := strings.Split(text, " ")
+	if len(groups) > 1 && !slices.ContainsFunc(groups, func(g string) bool { return len(g) > per/2 }) {
+		var out []string
+		line := ""
+		for _, g := range groups {
+			if line != "" && (len(line) >= even || utf8.RuneCountInString(line)+1+utf8.RuneCountInString(g) > per) {
+				out, line = append(out, line), ""
+			}
+			if line != "" {
+				line += " "
+			}
+			line += g
+		}
+		return append(out, line)
 	}
 	var out []string
-	for len(runes) > 0 {
-		n := min(per, len(runes))
-		out = append(out, string(runes[:n]))
-		runes = runes[n:]
+	for runes := []rune(text); len(runes) > 0; {
+		k := min(even, len(runes))
+		out = append(out, string(runes[:k]))
+		runes = runes[k:]
 	}
 	return out
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sluice/bundle"
+	"sluice/hwprobe"
 	"sluice/inference"
 	"sluice/internal/fault"
 )
@@ -19,6 +20,9 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == inference.Verb {
 		os.Exit(inference.ChildMain(os.Stdin, inference.ResultFile()))
+	}
+	if len(os.Args) == 2 && os.Args[1] == hwprobe.Verb {
+		os.Exit(hwprobe.ChildMain(os.Stdin, hwprobe.ResultFile()))
 	}
 	os.Exit(m.Run())
 }

@@ -18,6 +18,7 @@ import (
 
 	"sluice/bundle"
 	"sluice/compliance"
+	"sluice/hwprobe"
 	"sluice/inference"
 	"sluice/inference/onnx"
 	"sluice/inference/tensor"
@@ -30,6 +31,9 @@ import (
 func Main(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == inference.Verb {
 		os.Exit(standIn(os.Stdin, inference.ResultFile()))
+	}
+	if len(os.Args) > 1 && os.Args[1] == hwprobe.Verb {
+		os.Exit(hwprobe.ChildMain(os.Stdin, hwprobe.ResultFile()))
 	}
 	code := m.Run()
 	for _, s := range prepared.sites {

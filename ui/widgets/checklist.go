@@ -27,7 +27,8 @@ type ChecklistItem struct {
 
 	// A question to the person who signs. Without answers there is none.
 	Answers      []string
-	Answer       int // -1: none yet
+	Note         string // below the criterion: why an answer is not offered
+	Answer       int    // -1: none yet
 	OnAnswer     func(i int)
 	NeedsComment bool // of the answer given
 	Hint         string
@@ -174,6 +175,9 @@ func (c *Checklist) ask(i int, l *checkLine) []fyne.CanvasObject {
 		l.comment.Hide()
 	}
 	out := []fyne.CanvasObject{l.answers, l.comment}
+	if it.Note != "" {
+		out = append([]fyne.CanvasObject{NewText(style.Body, it.Note)}, out...)
+	}
 	if it.Criterion != "" { // what a person confirms is never folded away
 		out = append([]fyne.CanvasObject{NewText(style.BodyDim, it.Criterion)}, out...)
 	}

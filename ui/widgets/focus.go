@@ -10,6 +10,8 @@ import (
 // brought into view.
 type Ground struct {
 	widget.BaseWidget
+	OnShortcut func(fyne.Shortcut) // told of shortcuts that what has the keyboard has no use for; nil for nobody
+
 	content fyne.CanvasObject
 	reveal  func(o fyne.CanvasObject)
 	pressed func(e *fyne.KeyEvent)

@@ -1,8 +1,11 @@
 package widgets
 
 import (
+	"runtime"
+
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/widget"
 )
 
@@ -13,6 +16,20 @@ func Wrapping(gap float32, objects ...fyne.CanvasObject) *fyne.Container {
 }
 
 type wrapping struct{ gap, width float32 }
+
+// OneLine is the width of what Wrapping holds, when it stands in one line of at most some width.
+func OneLine(box *fyne.Container, most float32) (width float32, fits bool) {
+	l := box.Layout.(*wrapping)
+	for _, o := range box.Objects {
+		if o.Visible() {
+			if width > 0 {
+				width += l.gap
+			}
+			width += loose(o, most).Width
+		}
+	}
+	return width, width <= most+0.5
+}
 
 // loose is an object's size where it may be as wide as it likes, up to a limit.
 func loose(o fyne.CanvasObject, limit float32) fyne.Size {
@@ -226,6 +243,28 @@ func (e *Entry) TypedKey(k *fyne.KeyEvent) {
 		return
 	}
 	e.Entry.TypedKey(k)
+}
+
+// TypedShortcut is Fyne's. What an entry has no use for goes to the window, which an entry would keep from it.
+func (e *Entry) TypedShortcut(s fyne.Shortcut) {
+	if own, ok := s.(*desktop.CustomShortcut); ok {
+		switch own.KeyName {
+		case fyne.KeyLeft, fyne.KeyRight:
+			if own.Modifier == fyne.KeyModifierAlt && runtime.GOOS != "darwin" {
+				break // back
+			}
+			e.Entry.TypedShortcut(s)
+			return
+		case fyne.KeyBackspace, fyne.KeyDelete:
+			e.Entry.TypedShortcut(s)
+			return
+		}
+		if g := groundOf(e); g != nil && g.OnShortcut != nil {
+			g.OnShortcut(s)
+		}
+		return
+	}
+	e.Entry.TypedShortcut(s)
 }
 
 // Needs is the height of the whole content at a width.
