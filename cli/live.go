@@ -145,7 +145,7 @@ func (a *app) check(ctx context.Context, stage string) (result, error) {
 		logs = io.Discard
 	}
 	answer, err := gate.Check(ctx, root, gate.Options{
-		Stage: s, Env: a.env.Getenv, Actor: "check", Logger: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Stage: s, Env: a.env.Getenv, Actor: "check", Built: a.env.Built, Logger: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
 		return nil, &foundError{err, answer}

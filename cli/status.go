@@ -52,6 +52,9 @@ func (r *statusResult) text(p *printer) {
 		if !st.Enabled {
 			state = p.t("status.off")
 		}
+		if st.Revoked {
+			state = p.t("status.revoked")
+		}
 		if st.Emergency != nil {
 			state += ", " + p.t("emergency.short")
 		}
@@ -75,6 +78,9 @@ func (r *statusResult) text(p *printer) {
 	}
 	for _, x := range r.Problems {
 		p.line("%s %s %s", p.mark("bad"), x.Code, clean(x.Message))
+	}
+	if r.Trust {
+		knowledgeLines(p, r.Knowledge)
 	}
 	if r.Busy != "" {
 		p.line("%s %s", p.mark("warn"), p.t("status.busy", "holder", clean(r.Busy)))

@@ -277,6 +277,9 @@ func (j *judge) mayTrade(ctx context.Context, found *slot.Record) error {
 	if j.policy, err = j.dir.Policy(j.store, j.ledger); err != nil {
 		return err
 	}
+	if err := slot.CheckClosing(j.store, j.policy, j.ledger.Evidence(j.o.Built)); err != nil {
+		return err
+	}
 	if j.record == nil {
 		return j.notThere(found)
 	}
@@ -299,7 +302,7 @@ func (j *judge) mayTrade(ctx context.Context, found *slot.Record) error {
 	return j.emergency(r)
 }
 
-// unedited compares the stage's record and the trust roots with what the logs last made them, and the published key of
+// unedited compares the stage's record, trust roots and revocation lists with what the logs last made them, and the published key of
 // the vendor with its trust root.
 func (j *judge) unedited() error {
 	have := slot.Absent
@@ -309,17 +312,7 @@ func (j *judge) unedited() error {
 	if err := j.ledger.Check(j.o.Stage.RecordFile(), have); err != nil {
 		return err
 	}
-	for _, of := range []verify.Root{verify.Oem, verify.Site} {
-		name := slot.KeysDir + "/" + string(of) + "/1.root.json"
-		have, err := j.dir.Have(name)
-		if err != nil {
-			return err
-		}
-		if err := j.ledger.Check(name, have); err != nil {
-			return err
-		}
-	}
-	return j.dir.CheckVendorKey(j.store)
+	return j.dir.CheckTrust(j.ledger, j.store)
 }
 
 // notThere says what is missing before the stage has a record.
@@ -335,9 +328,8 @@ func (j *judge) notThere(found *slot.Record) error {
 		if err != nil {
 			return err
 		}
-		if !a.Complete {
-			return fault.New(fault.NotSignedOff, "version %q is not signed off for stage %q: missing %q", found.Version, s, a.MissingRoles).
-				With("version", found.Version).With("stage", string(s)).With("missing_roles", a.MissingRoles)
+		if err := a.Closed(found.Version, compliance.Stage(s)); err != nil {
+			return err
 		}
 		if s == j.o.Stage {
 			break

@@ -82,6 +82,9 @@ func New(c Config) (*Installer, error) {
 // Root is the installation's folder.
 func (in *Installer) Root() string { return in.c.Root }
 
+// Built is when this program was built, as Config says: evidence of time.
+func (in *Installer) Built() time.Time { return in.c.Built }
+
 // point is where tests let the process die.
 func (in *Installer) point(at string) {
 	if in.crash != nil {
