@@ -79,6 +79,12 @@ func (l *Logs) Append(log Log, e Entry) (Entry, error) {
 		return Entry{}, w.numbered(err)
 	}
 	now := l.o.Clock()
+	if w.tail.size >= w.o.rotateSize() { // where a reader holds the file open and it cannot be renamed, the log goes on in it
+		_ = w.rotate()
+	}
+	if err := w.begin(e.Actor, e.Stage, now); err != nil {
+		return Entry{}, err
+	}
 	rep := w.loadRepeats()
 	if err := w.flush(rep, now, false); err != nil {
 		return Entry{}, err
@@ -150,8 +156,9 @@ type writer struct {
 
 // tail is the end of a log: its last whole line and what stands after it.
 type tail struct {
-	size  int64  // of the file
+	size  int64  // of the newest file
 	last  []byte // last whole line without its line feed, nil in an empty log
+	older bool   // last stands in an older file
 	torn  []byte // unterminated bytes at the end
 	entry Entry  // last, parsed and verified
 }
@@ -215,9 +222,9 @@ func (w *writer) settle() error {
 	return err
 }
 
-// openLog opens a log for reading. A link, folder or pipe in its place is a broken log.
-func openLog(dir *os.Root, log Log) (*os.File, error) {
-	f, err := fsx.Open(dir, log.file())
+// openFile opens a file of a log for reading. A link, folder or pipe in its place is a broken log.
+func openFile(dir *os.Root, log Log, name string) (*os.File, error) {
+	f, err := fsx.Open(dir, name)
 	if fault.CodeOf(err) == fault.Path {
 		return nil, broken(log, 1, "%v", err)
 	}
@@ -237,16 +244,16 @@ func (w *writer) numbered(err error) error {
 	return e.With("entry", n+1)
 }
 
-// countLines counts a log's whole lines.
+// countLines counts a log's whole lines, those of older files too.
 func countLines(dir *os.Root, log Log) (n int, err error) {
-	f, err := openLog(dir, log)
+	r, _, err := openWhole(dir, log)
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close()
+	defer r.Close()
 	buf := make([]byte, MaxLine)
 	for {
-		m, err := f.Read(buf)
+		m, err := r.Read(buf)
 		n += bytes.Count(buf[:m], []byte{'\n'})
 		if err == io.EOF {
 			return n, nil
@@ -386,9 +393,45 @@ func writeAndSync(f *os.File, data []byte) error {
 	return err
 }
 
-// readTail reads and checks the end of a log: its last whole line must be an entry of this log and machine.
+// readTail reads and checks the end of a log: its last whole line must be an entry of this log and machine. It may stand in an
+// older file, when the newest has none yet.
 func readTail(dir *os.Root, log Log, public ed25519.PublicKey) (tail, error) {
-	f, err := openLog(dir, log)
+	t, err := fileTail(dir, log, log.file())
+	if err != nil {
+		return tail{}, err
+	}
+	if t.last == nil {
+		older, err := segments(dir, log)
+		if err != nil {
+			return tail{}, err
+		}
+		if len(older) > 0 {
+			o, err := fileTail(dir, log, older[len(older)-1])
+			if err != nil {
+				return tail{}, err
+			}
+			if o.last == nil || len(o.torn) > 0 {
+				return tail{}, broken(log, 0, "its older file %q does not end with an entry", older[len(older)-1])
+			}
+			t.last, t.older = o.last, true
+		}
+	}
+	if t.last == nil {
+		return t, nil
+	}
+	if t.entry, err = decode(t.last, log, public); err != nil {
+		n, cerr := countLines(dir, log)
+		if cerr != nil {
+			return tail{}, cerr
+		}
+		return tail{}, broken(log, n, "%v", err)
+	}
+	return t, nil
+}
+
+// fileTail reads the end of one file of a log; an absent one is empty.
+func fileTail(dir *os.Root, log Log, name string) (tail, error) {
+	f, err := openFile(dir, log, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return tail{}, nil
 	}
@@ -398,13 +441,13 @@ func readTail(dir *os.Root, log Log, public ed25519.PublicKey) (tail, error) {
 	defer f.Close()
 	fi, err := f.Stat()
 	if err != nil {
-		return tail{}, fsx.Classify(err, "looking at", log.file())
+		return tail{}, fsx.Classify(err, "looking at", name)
 	}
 	t := tail{size: fi.Size()}
 	from := max(0, t.size-2*MaxLine) // a torn line and the whole one before it
 	end := make([]byte, t.size-from)
 	if _, err := f.ReadAt(end, from); err != nil && err != io.EOF {
-		return tail{}, fsx.Classify(err, "reading", log.file())
+		return tail{}, fsx.Classify(err, "reading", name)
 	}
 	cut := bytes.LastIndexByte(end, '\n') + 1
 	t.torn = end[cut:]
@@ -419,13 +462,6 @@ func readTail(dir *os.Root, log Log, public ed25519.PublicKey) (tail, error) {
 		t.last = t.last[i+1:]
 	} else if from > 0 {
 		return tail{}, broken(log, 0, "its last line has more than %d bytes", MaxLine)
-	}
-	if t.entry, err = decode(t.last, log, public); err != nil {
-		n, cerr := countLines(dir, log)
-		if cerr != nil {
-			return tail{}, cerr
-		}
-		return tail{}, broken(log, n, "%v", err)
 	}
 	return t, nil
 }

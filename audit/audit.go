@@ -6,6 +6,9 @@
 // without the line feed; its member sig is the machine key's Ed25519 signature over "sluice-log-v1\x00" and the
 // line without sig. The member log keeps one log's file from standing in for another's.
 //
+// A log that has grown large goes on in a new file; the old ones stay beside it as <log>.000001.jsonl and so on, and the
+// chain runs through all of them: whoever reads, counts or verifies a log sees one.
+//
 // What the chain shows by itself: an entry edited, removed or moved, and lines signed by another key. A log cut short, or
 // replaced by an older copy of itself, is found against a Head kept elsewhere (VerifyOptions). Who reads the
 // machine key can write entries.
@@ -42,6 +45,12 @@ const (
 	StatusLiveReady  = "live_ready"
 )
 
+// EventRotated is the event of the first entry of a new file (see Rotate).
+const EventRotated = "log_rotated"
+
+// RotateSize is how large a log's file may grow before the next entry goes to a new one, bytes.
+const RotateSize = 16 << 20
+
 // EventRepeated is the event of an entry that sums up refusals equal to an earlier one (see Append).
 const EventRepeated = "repeated"
 
@@ -77,6 +86,8 @@ type Options struct {
 	Public  ed25519.PublicKey  // machine key; may be nil when Key is set
 	Clock   func() time.Time
 	Rand    io.Reader // for incidents
+	// RotateSize is as the constant of that name, which 0 means.
+	RotateSize int64
 }
 
 // State is what Verify found.

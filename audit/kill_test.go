@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 }
 
 func logsIn(dir string) *Logs {
-	return Open(Options{Dir: dir + "/logs", NextDir: dir, Key: seeded("machine"), Clock: time.Now, Rand: strings.NewReader(strings.Repeat("r", 1<<16))})
+	return Open(Options{Dir: dir + "/logs", NextDir: dir, Key: seeded("machine"), Clock: time.Now, Rand: strings.NewReader(strings.Repeat("r", 1<<16)), RotateSize: 40 << 10})
 }
 
 func appendForEver(dir string) {

@@ -48,7 +48,7 @@ func (l *Logs) whole(log Log, check func(f io.Reader, pending []byte) error) err
 			return err
 		}
 		time.Sleep(20 * time.Millisecond)
-		if fi, serr := os.Lstat(l.Path(log)); serr != nil || fi.Size() == size && attempt > 0 {
+		if now, serr := l.size(log); serr != nil || now == size && attempt > 0 {
 			return err // nobody is writing: it is broken
 		}
 	}
@@ -69,19 +69,12 @@ func (l *Logs) attempt(log Log, check func(io.Reader, []byte) error) (size int64
 		pending, _ = fsx.ReadFile(next, log.next(), MaxLine) // without it, a torn log counts as broken
 		next.Close()
 	}
-	f, err := openLog(dir, log)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, check(bytes.NewReader(nil), pending)
-	}
+	r, size, err := openWhole(dir, log)
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return 0, fsx.Classify(err, "looking at", log.file())
-	}
-	return fi.Size(), check(io.NewSectionReader(f, 0, fi.Size()), pending)
+	defer r.Close()
+	return size, check(r, pending)
 }
 
 // VerifyFile checks a copy of a log, which must end with a whole line.

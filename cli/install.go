@@ -12,6 +12,7 @@ import (
 	"sluice/inference"
 	"sluice/installer"
 	"sluice/installer/slot"
+	"sluice/verify"
 )
 
 func (a *app) installVerbs() []*cobra.Command {
@@ -21,6 +22,8 @@ func (a *app) installVerbs() []*cobra.Command {
 		f.StringVar(&o.Variant, "variant", "", a.t("flag.variant"))
 		f.StringArrayVar(&o.Also, "also", nil, a.t("flag.also"))
 		f.StringVar(&o.Operator, "operator", "", a.t("flag.operator"))
+		f.BoolVar(&o.Emergency, "emergency", false, a.t("flag.emergency"))
+		f.StringVar(&o.Reason, "reason", "", a.t("flag.emergency-reason"))
 		f.StringVar(&prove, "prove", "", a.t("flag.prove"))
 	}, func(ctx context.Context, args []string) (result, error) {
 		all, err := proveAll(prove)
@@ -30,11 +33,19 @@ func (a *app) installVerbs() []*cobra.Command {
 		if o.Operator == "" {
 			o.Operator = account()
 		}
+		switch {
+		case o.Emergency && strings.TrimSpace(o.Reason) == "":
+			return nil, usage("install --emergency wants --reason: why it cannot wait for the supplier's signature")
+		case !o.Emergency && o.Reason != "":
+			return nil, usage("--reason goes with --emergency")
+		}
 		in, err := a.installer(o.Operator)
 		if err != nil {
 			return nil, err
 		}
 		o.Ask = a.openOptions(args[0], nil).Ask
+		taken := []verify.Step{}
+		o.Taken = func(s verify.Step) { taken = append(taken, s) }
 		var measured *installer.Measurement
 		if all {
 			o.Measured = func(m *installer.Measurement) { measured = m }
@@ -44,6 +55,7 @@ func (a *app) installVerbs() []*cobra.Command {
 			return nil, a.found(err, &provenResult{Measured: measured, Attempts: attempts})
 		}
 		r := a.installed(in, tested, attempts)
+		r.TrustTaken = taken
 		r.Measured = measured
 		return r, nil
 	})
@@ -114,13 +126,13 @@ func (a *app) installed(in *installer.Installer, t *installer.Tested, attempts [
 	rec := t.Record()
 	r := &installResult{
 		ModelFamily: rec.ModelFamily, Version: rec.Version, Variant: rec.Variant, BundlePath: in.Root() + "/" + rec.Folder,
-		ManifestSHA384: rec.ManifestSHA384.String(), Engine: rec.Engine, Attempts: attempts, Report: t.Report(),
+		ManifestSHA384: rec.ManifestSHA384.String(), Engine: rec.Engine, Attempts: attempts, Report: t.Report(), Emergency: rec.Emergency,
 	}
 	if r.Attempts == nil {
 		r.Attempts = []installer.Attempt{}
 	}
 	if s, err := in.Status(); err == nil {
-		r.Next = s.Next
+		r.Next, r.Knowledge = s.Next, s.Knowledge
 	}
 	return r
 }
@@ -137,9 +149,17 @@ type installResult struct {
 	Measured       *installer.Measurement   `json:"measured,omitempty"`
 	Second         *inference.SecondOpinion `json:"second_opinion,omitempty"`
 	Next           []string                 `json:"next"`
+	Emergency      *slot.Emergency          `json:"emergency,omitempty"`
+	TrustTaken     []verify.Step            `json:"trust_taken,omitempty"` // next lists of trusted keys and revocations, taken over before
+	Knowledge      installer.Knowledge      `json:"knowledge"`
 }
 
 func (r *installResult) text(p *printer) {
+	stepLines(p, r.TrustTaken, true)
+	if e := r.Emergency; e != nil {
+		p.line("%s %s", p.mark("warn"), p.bold(p.t("emergency.mark", "version", r.Version, "reason", clean(e.Reason), "by", clean(e.By))))
+		p.line("%s %s", p.mark("warn"), p.t("emergency.stops"))
+	}
 	measureTable(p, r.Measured)
 	attemptTables(p, r.Attempts)
 	if r.Report != nil {
@@ -149,6 +169,7 @@ func (r *installResult) text(p *printer) {
 	p.line("%s %s", p.mark("ok"), p.bold(p.t("install.done", "family", r.ModelFamily, "version", r.Version, "variant", r.Variant)))
 	p.field(p.t("install.path"), r.BundlePath)
 	p.field(p.t("manifest"), r.ManifestSHA384)
+	knowledgeLines(p, r.Knowledge)
 	p.next(r.Next)
 }
 
@@ -203,6 +224,9 @@ func versionTable(p *printer, versions []installer.VersionInfo) {
 		}
 		if v.WayBack {
 			stages = append(stages, p.t("versions.wayback"))
+		}
+		if v.Emergency != nil {
+			stages = append(stages, p.t("emergency.short"))
 		}
 		if v.Problem != "" {
 			stages = append(stages, clean(v.Problem))

@@ -96,7 +96,7 @@ func (a *app) liveState(in *installer.Installer) (result, error) {
 	}
 	live := s.Stages[slot.Live]
 	return &liveResult{Enabled: live.Enabled, Version: live.Version, Variant: live.Variant, Since: live.At, Previous: live.Previous,
-		LogFollows: s.Stop != nil, Next: s.Next}, nil
+		LogFollows: s.Stop != nil, Next: s.Next, Emergency: live.Emergency}, nil
 }
 
 type liveResult struct {
@@ -107,9 +107,14 @@ type liveResult struct {
 	Previous   string   `json:"previous,omitempty"`
 	LogFollows bool     `json:"log_follows"` // stopped by a marker that record and log do not hold yet
 	Next       []string `json:"next"`
+
+	Emergency *installer.EmergencyView `json:"emergency,omitempty"`
 }
 
 func (r *liveResult) text(p *printer) {
+	if r.Emergency != nil {
+		p.emergency(r.Emergency)
+	}
 	if r.Enabled {
 		p.line("%s %s", p.mark("ok"), p.bold(p.t("live.on", "version", r.Version, "variant", r.Variant, "since", r.Since)))
 		if r.Previous != "" {
@@ -140,7 +145,7 @@ func (a *app) check(ctx context.Context, stage string) (result, error) {
 		logs = io.Discard
 	}
 	answer, err := gate.Check(ctx, root, gate.Options{
-		Stage: s, Env: a.env.Getenv, Actor: "check", Logger: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Stage: s, Env: a.env.Getenv, Actor: "check", Built: a.env.Built, Logger: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
 		return nil, &foundError{err, answer}
@@ -154,6 +159,12 @@ func (r *checkResult) text(p *printer) {
 	if r.Fallback == gate.FallbackAllowed {
 		p.line("%s %s", p.mark("warn"), p.bold(p.t("check.fallback")))
 		return
+	}
+	if e := r.Emergency; e != nil {
+		p.line("%s %s", p.mark("warn"), p.bold(p.t("emergency.mark", "version", r.Version, "reason", clean(e.Reason), "by", clean(e.By))))
+		if e.SecondsLeft > 0 {
+			p.line("%s %s", p.mark("warn"), p.t("emergency.left", "left", duration(e.SecondsLeft)))
+		}
 	}
 	p.line("%s %s", p.mark("ok"), p.bold(p.t("check.open", "stage", string(r.Stage), "family", r.ModelFamily, "version", r.Version, "variant", r.Variant)))
 	p.field(p.t("install.path"), r.BundlePath)

@@ -40,16 +40,54 @@ func (a *app) logVerbs() []*cobra.Command {
 		filter.Incident = strings.ToUpper(strings.ReplaceAll(filter.Incident, "-", ""))
 		return a.logShown(name, filter)
 	})
-	verify := a.verb("verify", "log.verify", cobra.NoArgs, nil, func(ctx context.Context, _ []string) (result, error) {
+	var exported, against, machineKey string
+	verify := a.verb("verify", "log.verify", cobra.NoArgs, func(f *pflag.FlagSet) {
+		f.StringVar(&exported, "export", "", a.t("flag.log-export"))
+		f.StringVar(&against, "against", "", a.t("flag.log-against"))
+		f.StringVar(&machineKey, "machine-key", "", a.t("flag.machine-key"))
+	}, func(ctx context.Context, _ []string) (result, error) {
+		switch {
+		case exported != "" && against != "":
+			return nil, usage("--export and --against exclude each other")
+		case machineKey != "" && exported == "":
+			return nil, usage("--machine-key goes with --export")
+		case exported != "":
+			return a.exportVerified(exported, machineKey)
+		}
 		in, err := a.installer("")
 		if err != nil {
 			return nil, err
 		}
-		states, err := in.LogVerify(ctx)
+		heads, err := headsOf(in, against)
 		if err != nil {
 			return nil, err
 		}
-		return &logVerified{Logs: states}, nil
+		states, err := in.LogVerifyAgainst(ctx, heads)
+		if err != nil {
+			return nil, err
+		}
+		return &logVerified{Logs: states, Against: against}, nil
+	})
+	var xo exportFlags
+	exp := a.verb("export --out FILE", "log.export", cobra.NoArgs, func(f *pflag.FlagSet) { xo.add(a, f) },
+		func(ctx context.Context, _ []string) (result, error) { return xo.run(ctx, a) })
+	var rotateLog, rotateBy string
+	rotate := a.verb("rotate", "log.rotate", cobra.NoArgs, func(f *pflag.FlagSet) {
+		f.StringVar(&rotateLog, "log", "", a.t("flag.log"))
+		f.StringVar(&rotateBy, "operator", "", a.t("flag.operator"))
+	}, func(ctx context.Context, _ []string) (result, error) {
+		logs, err := logsNamed(rotateLog)
+		if err != nil {
+			return nil, err
+		}
+		in, err := a.installer(firstOr(rotateBy, account()))
+		if err != nil {
+			return nil, err
+		}
+		if err := in.LogRotate(ctx, firstOr(rotateBy, account()), logs...); err != nil {
+			return nil, err
+		}
+		return &done{key: "log.rotated"}, nil
 	})
 	var stage, by string
 	var artefacts []string
@@ -76,7 +114,7 @@ func (a *app) logVerbs() []*cobra.Command {
 		return &done{key: "log.appended"}, nil
 	})
 
-	return []*cobra.Command{a.parent("log", "log", show, verify, app), a.reportVerb()}
+	return []*cobra.Command{a.parent("log", "log", show, verify, app, exp, rotate), a.reportVerb()}
 }
 
 // artefactDigests reads NAME=FILE (the file is hashed) and NAME=sha384:HEX.
@@ -136,18 +174,9 @@ func (a *app) logShown(name string, filter audit.Filter) (result, error) {
 	if err != nil {
 		return nil, err
 	}
-	logs := audit.All()
-	if name != "" {
-		found := false
-		for _, l := range logs {
-			if string(l) == name {
-				logs, found = []audit.Log{l}, true
-				break
-			}
-		}
-		if !found {
-			return nil, usage("--log %q, want demo, paper or live_execution", name)
-		}
+	logs, err := logsNamed(name)
+	if err != nil {
+		return nil, err
 	}
 	r := &logResult{Entries: []audit.Line{}}
 	reader := audit.Open(audit.Options{Dir: in.Root() + "/" + slot.AuditDir, NextDir: in.Root() + "/" + slot.MachineDir, Clock: a.env.Now, Rand: a.env.Rand})
@@ -175,13 +204,30 @@ func (r *logResult) text(p *printer) {
 	}
 }
 
+// logsNamed is one log, or all without a name.
+func logsNamed(name string) ([]audit.Log, error) {
+	if name == "" {
+		return audit.All(), nil
+	}
+	for _, l := range audit.All() {
+		if string(l) == name {
+			return []audit.Log{l}, nil
+		}
+	}
+	return nil, usage("--log %q, want demo, paper or live_execution", name)
+}
+
 type logVerified struct {
-	Logs []installer.LogState `json:"logs"`
+	Logs    []installer.LogState `json:"logs"`
+	Against string               `json:"against,omitempty"` // export whose heads they went through
 }
 
 func (r *logVerified) text(p *printer) {
 	for _, l := range r.Logs {
 		p.line("%s %s", p.mark("ok"), p.lang().Count("log.sound", l.Entries, "log", l.Log))
 		p.field(p.t("log.head"), fmt.Sprint(l.Head))
+	}
+	if r.Against != "" {
+		p.line("%s %s", p.mark("ok"), p.t("log.against", "path", r.Against))
 	}
 }

@@ -204,6 +204,7 @@ func smokeTable(p *printer, r *inference.Report) {
 	if r.PeakMiB > 0 {
 		p.line("  %s", p.t("proof.memory", "peak", r.PeakMiB, "limit", r.LimitMiB))
 	}
+	evidenceLines(p, r)
 }
 
 func small(f float64) string { return fmt.Sprintf("%.2g", f) }

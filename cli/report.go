@@ -61,7 +61,7 @@ func (r *reportFlags) run(ctx context.Context, a *app) (result, error) {
 		return nil, err
 	}
 	out := &reportResult{Stage: r.stage, Version: report.Record.Version, Path: report.Path, Text: report.Text, Pages: report.Pages, Evidence: report.Evidence,
-		Complete: report.Record.Complete, Refused: report.Record.Refused, Written: []string{}}
+		Complete: report.Record.Complete, Refused: report.Record.Refused, Written: []string{}, Emergency: report.Record.Emergency}
 	if r.pdf != "" {
 		if err := writeNew(r.pdf, report.PDF, 0o644); err != nil {
 			return nil, err
@@ -91,6 +91,8 @@ type reportResult struct {
 	Evidence string   `json:"evidence"`
 	Written  []string `json:"written"`
 	Text     string   `json:"text"`
+
+	Emergency *slot.Emergency `json:"emergency,omitempty"`
 }
 
 func (r *reportResult) text(p *printer) {

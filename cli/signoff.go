@@ -24,6 +24,8 @@ type signoffFlags struct {
 	answers, template, meaning     string
 	refuse                         bool
 	reason                         string
+	review                         bool
+	comment                        string
 }
 
 func (a *app) signoffVerbs() []*cobra.Command {
@@ -39,7 +41,18 @@ func (a *app) signoffVerbs() []*cobra.Command {
 		f.StringVar(&s.meaning, "meaning", "", a.t("flag.meaning"))
 		f.BoolVar(&s.refuse, "refuse", false, a.t("flag.refuse"))
 		f.StringVar(&s.reason, "reason", "", a.t("flag.reason"))
-	}, func(ctx context.Context, _ []string) (result, error) { return s.run(ctx, a) })
+		f.BoolVar(&s.review, "review", false, a.t("flag.review"))
+		f.StringVar(&s.comment, "comment", "", a.t("flag.comment"))
+	}, func(ctx context.Context, _ []string) (result, error) {
+		if s.review {
+			return s.reviewed(ctx, a)
+		}
+		if s.comment != "" {
+			return nil, usage("--comment goes with --review")
+		}
+		return s.run(ctx, a)
+	})
+	cmd.AddCommand(a.requestVerb(), a.signRequestVerb(), a.attachVerb())
 	return []*cobra.Command{cmd}
 }
 
@@ -51,13 +64,8 @@ func (s *signoffFlags) run(ctx context.Context, a *app) (result, error) {
 	if s.operator == "" {
 		return nil, usage("--operator is missing: the id of the person in the site's policy")
 	}
-	switch m := compliance.Meaning(s.meaning); m {
-	case "", compliance.Prepared, compliance.Reviewed, compliance.Approved:
-	default:
-		return nil, usage("--meaning %q, want prepared, reviewed or approved", s.meaning)
-	}
-	if s.refuse && s.reason == "" {
-		return nil, usage("--refuse wants --reason")
+	if err := s.checkChoices(); err != nil {
+		return nil, err
 	}
 	in, err := a.installer(s.operator)
 	if err != nil {
@@ -97,18 +105,37 @@ func (s *signoffFlags) run(ctx context.Context, a *app) (result, error) {
 	if err != nil {
 		return nil, err
 	}
+	return signed(in, s.stage, list.Version, done), nil
+}
+
+// checkChoices looks at flags that need no installation.
+func (s *signoffFlags) checkChoices() error {
+	switch m := compliance.Meaning(s.meaning); m {
+	case "", compliance.Prepared, compliance.Reviewed, compliance.Approved:
+	default:
+		return usage("--meaning %q, want prepared, reviewed or approved", s.meaning)
+	}
+	if s.refuse && s.reason == "" {
+		return usage("--refuse wants --reason")
+	}
+	return nil
+}
+
+// signed says where a stage stands after a signature.
+func signed(in *installer.Installer, stage, version string, done *installer.SignOffResult) result {
 	r := &signoffResult{
-		Stage: s.stage, Version: list.Version, Complete: done.Complete, MissingRoles: done.MissingRoles, Record: done.Record,
-		Report: done.Report, PDF: done.PDF, Evidence: done.Evidence, Refused: s.refuse, Envelope: done.Envelope, Form: done.Form,
+		Stage: stage, Version: version, Complete: done.Complete, MissingRoles: done.MissingRoles, Record: done.Record,
+		Report: done.Report, PDF: done.PDF, Evidence: done.Evidence, Refused: done.Refused, Envelope: done.Envelope, Form: done.Form,
 		NeedsApproved: done.NeedsApproved, NeedsIndependent: done.NeedsIndependent, Voided: done.Voided,
 	}
 	if r.MissingRoles == nil {
 		r.MissingRoles = []string{}
 	}
+	r.Emergency = done.Emergency
 	if st, err := in.Status(); err == nil {
 		r.Next = st.Next
 	}
-	return r, nil
+	return r
 }
 
 func (s *signoffFlags) collect(a *app, list *compliance.Checklist, role string) (*compliance.Answers, error) {
@@ -193,6 +220,8 @@ type signoffResult struct {
 	Form         string   `json:"form"`     // what they saw and answered
 	Next         []string `json:"next"`
 
+	Emergency *slot.Emergency `json:"emergency,omitempty"`
+
 	NeedsApproved    bool                        `json:"needs_approved"`
 	NeedsIndependent bool                        `json:"needs_independent"`
 	Voided           []installer.VoidedSignature `json:"voided,omitempty"`
@@ -200,6 +229,9 @@ type signoffResult struct {
 
 func (r *signoffResult) text(p *printer) {
 	p.voided("signoff.voided", r.Voided)
+	if e := r.Emergency; e != nil {
+		p.line("%s %s", p.mark("warn"), p.bold(p.t("emergency.mark", "version", r.Version, "reason", clean(e.Reason), "by", clean(e.By))))
+	}
 	switch {
 	case r.Refused:
 		p.line("%s %s", p.mark("warn"), p.t("signoff.refused", "stage", r.Stage))

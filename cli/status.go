@@ -40,6 +40,13 @@ func (r *statusResult) text(p *printer) {
 	if r.Floor != "" {
 		p.field(p.t("status.floor"), r.Floor)
 	}
+	if r.Program != nil {
+		p.field(p.t("program.this"), clean(firstOr(r.Program.Running.Version, "?"))+" "+r.Program.Running.SHA384.String())
+		if i := r.Program.Installed; i != nil && r.Program.Relation != installer.ProgramSame {
+			p.field(p.t("program.installed"), clean(firstOr(i.Version, "?"))+" "+i.SHA384.String())
+			p.relation(r.Program.Relation, r.Program.Running.Version, i.Version)
+		}
+	}
 	p.line("")
 	rows := [][]string{{p.t("status.stage"), p.t("version"), p.t("variant"), p.t("status.state"), p.t("status.since")}}
 	for _, s := range slot.Stages() {
@@ -51,6 +58,12 @@ func (r *statusResult) text(p *printer) {
 		state := p.t("status.on")
 		if !st.Enabled {
 			state = p.t("status.off")
+		}
+		if st.Revoked {
+			state = p.t("status.revoked")
+		}
+		if st.Emergency != nil {
+			state += ", " + p.t("emergency.short")
 		}
 		rows = append(rows, []string{string(s), st.Version, st.Variant, state, st.At})
 	}
@@ -64,11 +77,17 @@ func (r *statusResult) text(p *printer) {
 		p.line("%s %s", p.mark("warn"), p.t("status.waiting", "version", w.Version, "stage", string(w.Stage), "roles", roleWords(p.app, w.Roles), "people", clean(strings.Join(w.People, ", "))))
 		p.stillNeeded(w.NeedsApproved && len(w.Roles) == 0, w.NeedsIndependent)
 	}
+	for i := range r.Emergencies {
+		p.emergency(&r.Emergencies[i])
+	}
 	if r.Stop != nil {
 		p.line("%s %s", p.mark("warn"), p.t("live.logfollows"))
 	}
 	for _, x := range r.Problems {
 		p.line("%s %s %s", p.mark("bad"), x.Code, clean(x.Message))
+	}
+	if r.Trust {
+		knowledgeLines(p, r.Knowledge)
 	}
 	if r.Busy != "" {
 		p.line("%s %s", p.mark("warn"), p.t("status.busy", "holder", clean(r.Busy)))

@@ -73,30 +73,9 @@ func examineOne(policy *Policy, raw []byte, want Want) (*Signed, error) {
 	if len(raw) > MaxDecisionSize {
 		return nil, signoffInvalid("the sign-off has %d bytes, want at most %d", len(raw), MaxDecisionSize)
 	}
-	env, err := bundle.ParseEnvelope(raw)
+	st, signer, err := policy.signedByOne(raw, bundle.TypeSignoff, "sign-off")
 	if err != nil {
-		return nil, signoffInvalid("reading the sign-off: %w", err)
-	}
-	var keys []bundle.PublicKey
-	for i := range policy.People {
-		key, err := policy.People[i].key()
-		if err != nil {
-			return nil, policyInvalid("person %q: %w", policy.People[i].ID, err)
-		}
-		keys = append(keys, key)
-	}
-	if len(keys) == 0 {
-		return nil, refuses("the site's policy names nobody")
-	}
-	st, signers, err := env.Verify(bundle.TypeSignoff, keys, 1)
-	if fault.CodeOf(err) == fault.SignatureUntrusted {
-		return nil, refuses("the sign-off is signed by nobody in the site's policy: %w", err)
-	}
-	if err != nil {
-		return nil, signoffInvalid("verifying the sign-off: %w", err)
-	}
-	if len(signers) != 1 || len(env.Signatures) != 1 {
-		return nil, signoffInvalid("the sign-off has %d signatures, want one: each person signs their own", len(env.Signatures))
+		return nil, err
 	}
 	if err := st.CheckSubject(manifestName, want.Manifest); err != nil {
 		return nil, signoffInvalid("the sign-off is for another bundle: %w", err).With("field", "manifest")
@@ -111,9 +90,9 @@ func examineOne(policy *Policy, raw []byte, want Want) (*Signed, error) {
 	if err := d.matches(want); err != nil {
 		return nil, err
 	}
-	s := &Signed{Person: d.Person, Role: d.Role, Meaning: d.Meaning, SignedAt: d.SignedAt, KeyID: signers[0].ID(),
+	s := &Signed{Person: d.Person, Role: d.Role, Meaning: d.Meaning, SignedAt: d.SignedAt, KeyID: signer.ID(),
 		Envelope: sha512.Sum384(raw), Decision: d}
-	person := policy.ByKey(signers[0])
+	person := policy.ByKey(signer)
 	if person == nil || person.ID != d.Person {
 		return nil, refuses("the sign-off says it is %q's, the key is another person's", clip(d.Person)).With("person", clip(d.Person))
 	}
@@ -124,10 +103,44 @@ func examineOne(policy *Policy, raw []byte, want Want) (*Signed, error) {
 	return s, policy.allows(person, s, want)
 }
 
+// signedByOne verifies an envelope with exactly one signature, by somebody of the policy. what names it in errors.
+func (p *Policy) signedByOne(raw []byte, predicate, what string) (*bundle.Statement, bundle.PublicKey, error) {
+	none := bundle.PublicKey{}
+	env, err := bundle.ParseEnvelope(raw)
+	if err != nil {
+		return nil, none, signoffInvalid("reading the %s: %w", what, err)
+	}
+	var keys []bundle.PublicKey
+	for i := range p.People {
+		key, err := p.People[i].key()
+		if err != nil {
+			return nil, none, policyInvalid("person %q: %w", p.People[i].ID, err)
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, none, refuses("the site's policy names nobody")
+	}
+	st, signers, err := env.Verify(predicate, keys, 1)
+	if fault.CodeOf(err) == fault.SignatureUntrusted {
+		return nil, none, refuses("the %s is signed by nobody in the site's policy: %w", what, err)
+	}
+	if err != nil {
+		return nil, none, signoffInvalid("verifying the %s: %w", what, err)
+	}
+	if len(signers) != 1 || len(env.Signatures) != 1 {
+		return nil, none, signoffInvalid("the %s has %d signatures, want one: each person signs their own", what, len(env.Signatures))
+	}
+	return st, signers[0], nil
+}
+
 // matches refuses what was signed for something else.
 func (d *Decision) matches(want Want) error {
 	if d.Machine != want.Machine {
 		return fault.New(fault.MachineOther, "the sign-off is for machine %q, this is %q", clip(d.Machine.KeyID), want.Machine.KeyID).With("field", "machine")
+	}
+	if !d.Emergency.Same(want.Emergency) {
+		return signoffInvalid("the sign-off does not say of the emergency what the record says").With("field", "emergency")
 	}
 	for _, f := range []struct{ name, got, want string }{
 		{"stage", string(d.Stage), string(want.Stage)},
@@ -163,14 +176,19 @@ func (p *Policy) allows(x *Person, s *Signed, want Want) error {
 	if err := p.judgedThen(x, d, want); err != nil {
 		return err
 	}
+	return p.signedBefore(x, d.PolicyNumber, s.Envelope, want.Logged)
+}
+
+// signedBefore refuses what a retired person signed unless the log shows that it was before: CheckApprovals says how.
+func (p *Policy) signedBefore(x *Person, number int, envelope bundle.Digest, logged func(bundle.Digest) (int, bool)) error {
 	if x.Retired == 0 {
 		return nil
 	}
-	if d.PolicyNumber >= x.Retired {
-		return refuses("%q retired with policy number %d and signed under %d", x.ID, x.Retired, d.PolicyNumber).With("person", x.ID)
+	if number >= x.Retired {
+		return refuses("%q retired with policy number %d and signed under %d", x.ID, x.Retired, number).With("person", x.ID)
 	}
-	if want.Logged != nil {
-		if number, ok := want.Logged(s.Envelope); ok && number >= 1 && number < x.Retired {
+	if logged != nil {
+		if taken, ok := logged(envelope); ok && taken >= 1 && taken < x.Retired {
 			return nil
 		}
 	}
@@ -216,6 +234,12 @@ func count(p *Policy, signed []Signed, want Want) *Approval {
 	have := map[string]int{}
 	independent := false
 	for _, s := range signed {
+		if err := want.revoked(p, s); err != nil {
+			if a.Revoked == nil {
+				a.Revoked = err
+			}
+			continue
+		}
 		have[s.Role]++
 		if s.Meaning == Approved {
 			a.NeedsApproved = false
@@ -232,6 +256,38 @@ func count(p *Policy, signed []Signed, want Want) *Approval {
 	}
 	a.Complete = len(a.MissingRoles) == 0 && !a.NeedsApproved && !a.NeedsIndependent
 	return a
+}
+
+func (w Want) revoked(p *Policy, s Signed) error {
+	person := p.Person(s.Person)
+	if w.Revoked == nil || person == nil {
+		return nil
+	}
+	key, err := person.key()
+	if err != nil {
+		return err
+	}
+	return w.Revoked(key)
+}
+
+// Closed is why an approval that is not complete keeps a stage closed: E-REVOKED when signatures of revoked keys would have made it
+// complete or nearly so, else E-NOT-SIGNED-OFF with "missing_roles". Nil when it is complete.
+func (a *Approval) Closed(version string, stage Stage) error {
+	if a.Complete {
+		return nil
+	}
+	if a.Revoked != nil {
+		return a.Revoked
+	}
+	e := fault.New(fault.NotSignedOff, "version %q is not signed off for stage %q: missing %q", version, stage, a.MissingRoles).
+		With("version", version).With("stage", string(stage)).With("missing_roles", a.MissingRoles)
+	if a.NeedsApproved {
+		e = e.With("needs_approved", true)
+	}
+	if a.NeedsIndependent {
+		e = e.With("needs_independent", true)
+	}
+	return e
 }
 
 // sameName says whether what somebody called themselves names a person: by id or by name, whatever the letter case.

@@ -39,7 +39,13 @@ type Policy struct {
 	People        []Person              `json:"people"`
 	Stages        map[Stage]StagePolicy `json:"stages"` // both; DefaultStages is the least
 	RequireModels bool                  `json:"require_models"`
-	Checklist     []Item                `json:"checklist,omitempty"` // the site's own questions
+	CloseOnExpiry bool                  `json:"close_on_expiry,omitzero"` // live closes when a trust root has expired
+	MaxAgeDays    int                   `json:"max_age_days,omitzero"`    // of the newest signed evidence, for new decisions; 0: no limit
+	Checklist     []Item                `json:"checklist,omitempty"`      // the site's own questions
+
+	// EmergencyLiveHours is how long a version installed by emergency may be live before its review is signed; 0: it
+	// stops at paper. At most MaxEmergencyHours.
+	EmergencyLiveHours int `json:"emergency_live_hours,omitzero"`
 }
 
 // PolicySchema is the only schema of a policy.
@@ -205,6 +211,7 @@ type Decision struct {
 	LogHeads       map[string]LogHead     `json:"log_heads"`
 	Previous       bundle.Digest          `json:"previous"`  // SHA-384 of the envelope signed before for this stage; zeros: the first
 	SignedAt       string                 `json:"signed_at"` // RFC 3339, UTC; the local clock's word
+	Emergency      *Emergency             `json:"emergency,omitempty"`
 }
 
 // DecisionSchema is the only schema of a decision.
@@ -235,12 +242,13 @@ type DecisionOptions struct {
 	Reason    string // required with Refuse
 	Language  Lang
 	LogHeads  map[string]LogHead
-	Previous  []byte        // the envelope signed before for this stage; nil: the first
-	SignedAt  string        // RFC 3339
+	Previous  []byte // the envelope signed before for this stage; nil: the first
+	SignedAt  string // RFC 3339
+	Emergency *Emergency
 	Request   bundle.Digest // of the request that is answered; zeros: signed where the version is installed
 }
 
-// Want is what approvals must be for. Every field but Logged and Installer is required; PolicyAt, once the policy has changed.
+// Want is what approvals must be for. Every field but Logged, Installer and Emergency is required; PolicyAt, once the policy has changed.
 type Want struct {
 	Stage    Stage
 	Manifest []byte // bytes of manifest.json
@@ -250,6 +258,10 @@ type Want struct {
 	// Logged says under which policy number the decision log took in an envelope. It is asked for the signatures
 	// of people who have retired since; nil: those do not count.
 	Logged func(envelope bundle.Digest) (policyNumber int, ok bool)
+	// Revoked says that a key is revoked: its signatures keep their place in the order but fill no role. Nil: none is.
+	Revoked func(key bundle.PublicKey) error
+	// Emergency is how the version came here when the vendor did not sign it; a decision must say exactly the same.
+	Emergency *Emergency
 	// Forms are the stored forms by their digest.
 	Forms map[bundle.Digest][]byte
 	// PolicyAt gives an earlier policy by its number, nil when it was not kept: a decision is judged by the one it was made under too.
@@ -267,6 +279,7 @@ type Approval struct {
 	// NeedsIndependent: only the one who installed has approved, and the stage asks for two people.
 	NeedsIndependent bool     `json:"needs_independent"`
 	Signed           []Signed `json:"signed"`
+	Revoked          error    `json:"-"` // why the first signature that fills no role does not: its key is revoked
 }
 
 // Signed is one decision that holds.

@@ -45,7 +45,7 @@ func NewDecision(o DecisionOptions) (d *Decision, form []byte, err error) {
 	d = &Decision{Schema: DecisionSchema, Stage: c.Stage, ModelFamily: c.ModelFamily, Version: c.Version, Variant: o.Variant,
 		ManifestSHA384: c.ManifestSHA384, Machine: o.Machine, Person: person.ID, Role: role, Meaning: o.Meaning, Refused: o.Refuse,
 		Reason: o.Reason, Evidence: c.Evidence, Texts: map[Lang]bundle.Digest{English: c.TextDigest(English), Polish: c.TextDigest(Polish)},
-		Language: o.Language, PolicyNumber: o.Policy.Number, PolicySHA384: policyDigest, LogHeads: o.LogHeads, Request: o.Request, SignedAt: o.SignedAt}
+		Language: o.Language, PolicyNumber: o.Policy.Number, PolicySHA384: policyDigest, LogHeads: o.LogHeads, Request: o.Request, SignedAt: o.SignedAt, Emergency: o.Emergency}
 	if d.Meaning == "" {
 		d.Meaning = Approved
 	}
@@ -148,6 +148,11 @@ func (d *Decision) validate() error {
 	}
 	if err := checkText(d.Reason); err != nil {
 		return answersFault("reason: %w", err)
+	}
+	if d.Emergency != nil {
+		if err := d.Emergency.Check(); err != nil {
+			return answersFault("%w", err)
+		}
 	}
 	if _, err := time.Parse(time.RFC3339, d.SignedAt); err != nil {
 		return answersFault("signed at %q, want an RFC 3339 time", clip(d.SignedAt))

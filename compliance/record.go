@@ -38,6 +38,7 @@ type Record struct {
 	Texts          map[Lang]string        `json:"texts"`   // Questions in each language
 	Digests        map[Lang]bundle.Digest `json:"digests"` // their SHA-384
 	Decisions      []RecordedDecision     `json:"decisions"`
+	Emergency      *Emergency             `json:"emergency,omitempty"`
 	Facts          *Facts                 `json:"facts,omitempty"` // what the program found; set by whoever makes the record
 }
 
@@ -63,7 +64,7 @@ func NewRecord(c *Checklist, policy *Policy, envelopes [][]byte, want Want) (*Re
 	r := &Record{Schema: RecordSchema, Stage: c.Stage, ModelFamily: c.ModelFamily, Version: c.Version, Variant: want.Variant,
 		ManifestSHA384: c.ManifestSHA384, Machine: want.Machine, PolicyNumber: policy.Number, Complete: a.Complete,
 		MissingRoles: a.MissingRoles, NeedsApproved: a.NeedsApproved, Independent: a.NeedsIndependent, Installer: want.Installer, Checklist: c, Decisions: []RecordedDecision{},
-		Texts: map[Lang]string{}, Digests: map[Lang]bundle.Digest{}}
+		Texts: map[Lang]string{}, Digests: map[Lang]bundle.Digest{}, Emergency: want.Emergency}
 	for _, lang := range []Lang{English, Polish} {
 		r.Texts[lang], r.Digests[lang] = c.Questions(lang), c.TextDigest(lang)
 	}
@@ -90,6 +91,10 @@ func (r *Record) Text(lang Lang) string {
 	w := wordsOf(lang)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s %s, %s\n", w["record"], printable.Line(r.ModelFamily, 64), printable.Line(r.Version, 64), w["stage_"+string(r.Stage)])
+	if e := r.Emergency; e != nil {
+		fmt.Fprintf(&b, "*** %s ***\n%s: %s\n%s: %s, %s\n", w["emergency"], w["reason"], printable.Line(e.Reason, maxText), w["emergency_by"],
+			printable.Line(e.By, maxName), printable.Line(e.At, 64))
+	}
 	for _, f := range [][2]string{{w["variant"], r.Variant}, {"manifest.json SHA-384", r.ManifestSHA384.String()},
 		{w["machine"], r.Machine.KeyID}, {w["system"], r.Machine.System.String()}, {w["policy"], fmt.Sprint(r.PolicyNumber)}} {
 		fmt.Fprintf(&b, "%s: %s\n", f[0], printable.Line(f[1], 200))

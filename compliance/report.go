@@ -26,6 +26,10 @@ func (r *Record) PDF(lang Lang) ([]byte, error) {
 		Created: made})
 	p.d.Title(p.t("title"), r.ModelFamily+" "+r.Version+" · "+stage)
 	p.d.Banner(r.tone(), r.outcome(p.w))
+	if e := r.Emergency; e != nil {
+		p.d.Banner(pdf.Bad, p.w["emergency"])
+		p.d.Rows(pdf.Row{Key: p.w["reason"], Value: pdf.Text(e.Reason)}, pdf.Row{Key: p.w["emergency_by"], Value: pdf.Text(e.By + ", " + e.At)})
+	}
 	p.subject()
 	p.signatures()
 	p.checklist()

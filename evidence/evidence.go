@@ -66,6 +66,7 @@ type Index struct {
 	Complete       bool                     `json:"complete"`
 	Refused        bool                     `json:"refused"`
 	Logs           map[audit.Log]LogExcerpt `json:"logs"`
+	Emergency      *compliance.Emergency    `json:"emergency,omitempty"` // the site signed the manifest, not the vendor
 }
 
 // JudgedBy names the version of a trust root whose role targets signed the manifest.

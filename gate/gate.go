@@ -13,6 +13,7 @@ import (
 	"sluice/bundle"
 	"sluice/installer/slot"
 	"sluice/internal/fault"
+	"sluice/internal/uptime"
 )
 
 // EnvRequire is the variable that makes models mandatory. It can only tighten.
@@ -26,6 +27,9 @@ type Options struct {
 	Env     func(name string) string // nil: os.Getenv
 	Actor   string                   // who asks, for the log; empty: "gate"
 	Clock   func() time.Time         // nil: time.Now
+	Built   time.Time                // when this program was built: evidence of time; zero: unknown
+
+	Uptime func() (boot string, up time.Duration) // nil: the system's; see uptime.Now
 }
 
 // Answer is what check --json prints.
@@ -41,6 +45,16 @@ type Answer struct {
 	Engine         *slot.Engine     `json:"engine,omitempty"`
 	Fallback       string           `json:"fallback"` // "disabled" or "allowed"
 	Logged         bool             `json:"logged"`   // a refusal or fallback was written to the log
+	Emergency      *AnswerEmergency `json:"emergency,omitempty"`
+}
+
+// AnswerEmergency marks models that the site signed itself, without the vendor.
+type AnswerEmergency struct {
+	Reason      string `json:"reason"`
+	By          string `json:"by"`
+	At          string `json:"at"`
+	ReviewOwed  bool   `json:"review_owed"`
+	SecondsLeft int64  `json:"seconds_left,omitempty"` // until the gate closes, unless the review is signed before
 }
 
 // AnswerArtifact is one verified file.
@@ -85,6 +99,9 @@ func (o Options) normal() (Options, error) {
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
+	}
+	if o.Uptime == nil {
+		o.Uptime = uptime.Now
 	}
 	o.Require = o.Require || Required(o.Env(EnvRequire))
 	return o, nil
@@ -147,6 +164,10 @@ func open(ctx context.Context, root string, o Options) (*Models, *Answer, error)
 		return nil, answer, nil
 	}
 	j.opened()
+	if e := answer.Emergency; e != nil {
+		o.Logger.Warn("EMERGENCY: these models are signed by the site, not by the vendor", "reason", e.Reason, "by", e.By,
+			"review_owed", e.ReviewOwed, "seconds_left", e.SecondsLeft)
+	}
 	o.Logger.Info("OEM models verified; fallback is disabled", "stage", o.Stage, "version", answer.Version, "variant", answer.Variant,
 		"manifest_sha384", answer.ManifestSHA384)
 	return j.models, answer, nil

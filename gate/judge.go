@@ -30,6 +30,7 @@ type look struct {
 	pulse  string        // of the root when the look began
 	begun  bool          // the decision logs have entries
 	ledger *slot.Ledger
+	lines  map[audit.Log][]audit.Line
 	policy *compliance.Policy
 	auth   *verify.Authentic
 	before map[string]fs.FileInfo // files of the version folder as they were before they were verified
@@ -48,7 +49,7 @@ func (j *judge) moved() bool { return j.dir != nil && j.dir.Pulse() != j.pulse }
 // run gives the first refusal that applies: no models (exit 4), not intact (3), closed (7), engine (6).
 func (j *judge) run(ctx context.Context) error {
 	j.close()
-	j.look = look{ledger: &slot.Ledger{}}
+	j.look = look{ledger: &slot.Ledger{}, lines: map[audit.Log][]audit.Line{}}
 	*j.answer = Answer{Stage: j.o.Stage, Artifacts: []AnswerArtifact{}, Fallback: FallbackDisabled}
 	logErr, err := j.present()
 	if err != nil || j.answer.Fallback == FallbackAllowed {
@@ -74,6 +75,9 @@ func (j *judge) run(ctx context.Context) error {
 		return err
 	}
 	j.models.answer = j.answer
+	if e := j.answer.Emergency; e != nil && e.SecondsLeft > 0 {
+		j.models.window = j.window(record.Emergency.Window)
+	}
 	if err := j.stopped(); err != nil { // loading takes its time
 		err = errors.Join(err, j.models.Close())
 		j.models = nil
@@ -162,6 +166,7 @@ func (j *judge) readLogs() error {
 		if err != nil {
 			return err
 		}
+		j.lines[log] = lines
 		for _, l := range lines {
 			e := l.Entry
 			if m, ok := slot.NewMark(string(log), l.Number, e.Event, e.Actor, e.Artefacts, e.Detail); ok {
@@ -241,6 +246,10 @@ func (j *judge) describe(r *slot.Record) {
 	a := j.answer
 	a.ModelFamily, a.Version, a.Variant = r.ModelFamily, r.Version, r.Variant
 	a.BundlePath, a.ManifestSHA384 = j.dir.Abs(r.Folder), r.ManifestSHA384
+	if e := r.Emergency; e != nil {
+		o := j.ledger.Emergency(r)
+		a.Emergency = &AnswerEmergency{Reason: e.Reason, By: e.By, At: e.At, ReviewOwed: o == nil || o.Review == ""}
+	}
 	e := r.Engine
 	a.Engine = &e
 }
@@ -268,6 +277,9 @@ func (j *judge) mayTrade(ctx context.Context, found *slot.Record) error {
 	if j.policy, err = j.dir.Policy(j.store, j.ledger); err != nil {
 		return err
 	}
+	if err := slot.CheckClosing(j.store, j.policy, j.ledger.Evidence(j.o.Built)); err != nil {
+		return err
+	}
 	if j.record == nil {
 		return j.notThere(found)
 	}
@@ -284,10 +296,13 @@ func (j *judge) mayTrade(ctx context.Context, found *slot.Record) error {
 	if err := j.dir.CheckLadder(j.ledger, j.policy, r, j.auth.ManifestBytes()); err != nil {
 		return err
 	}
-	return j.dir.CheckRollback(j.ledger, j.policy, r, j.auth.ManifestBytes())
+	if err := j.dir.CheckRollback(j.ledger, j.policy, r, j.auth.ManifestBytes()); err != nil {
+		return err
+	}
+	return j.emergency(r)
 }
 
-// unedited compares the stage's record and the trust roots with what the logs last made them, and the published key of
+// unedited compares the stage's record, trust roots and revocation lists with what the logs last made them, and the published key of
 // the vendor with its trust root.
 func (j *judge) unedited() error {
 	have := slot.Absent
@@ -297,17 +312,7 @@ func (j *judge) unedited() error {
 	if err := j.ledger.Check(j.o.Stage.RecordFile(), have); err != nil {
 		return err
 	}
-	for _, of := range []verify.Root{verify.Oem, verify.Site} {
-		name := slot.KeysDir + "/" + string(of) + "/1.root.json"
-		have, err := j.dir.Have(name)
-		if err != nil {
-			return err
-		}
-		if err := j.ledger.Check(name, have); err != nil {
-			return err
-		}
-	}
-	return j.dir.CheckVendorKey(j.store)
+	return j.dir.CheckTrust(j.ledger, j.store)
 }
 
 // notThere says what is missing before the stage has a record.
@@ -323,9 +328,8 @@ func (j *judge) notThere(found *slot.Record) error {
 		if err != nil {
 			return err
 		}
-		if !a.Complete {
-			return fault.New(fault.NotSignedOff, "version %q is not signed off for stage %q: missing %q", found.Version, s, a.MissingRoles).
-				With("version", found.Version).With("stage", string(s)).With("missing_roles", a.MissingRoles)
+		if err := a.Closed(found.Version, compliance.Stage(s)); err != nil {
+			return err
 		}
 		if s == j.o.Stage {
 			break

@@ -44,7 +44,7 @@ func (j *judge) opened() {
 		return
 	}
 	lines, err := logs.Read(audit.Log(j.o.Stage.Log()), audit.Filter{Event: event, Last: 1})
-	if err != nil || len(lines) == 1 && lines[0].Entry.Status != audit.StatusRefused {
+	if err != nil || len(lines) == 1 && lines[0].Entry.Status != audit.StatusRefused && !j.remindTime(lines[0].Entry.Timestamp) {
 		return
 	}
 	_, j.answer.Logged = j.write(audit.Entry{Status: "open", Artefacts: map[string]string{"manifest.json": j.answer.ManifestSHA384.String()},
@@ -66,6 +66,12 @@ func (j *judge) write(e audit.Entry) (audit.Entry, bool) {
 	}
 	defer lock.Unlock()
 	e.Stage, e.Event, e.Actor = string(j.o.Stage), event, j.o.Actor
+	if j.answer.Emergency != nil {
+		if e.RuntimeFlags == nil {
+			e.RuntimeFlags = map[string]string{}
+		}
+		e.RuntimeFlags[slot.FlagEmergency] = "yes"
+	}
 	logs := audit.Open(audit.Options{Dir: j.dir.Abs(slot.AuditDir), NextDir: j.dir.Abs(slot.MachineDir), Key: key, Clock: j.o.Clock, Rand: rand.Reader})
 	out, err := logs.Append(audit.Log(j.o.Stage.Log()), e)
 	return out, err == nil

@@ -27,6 +27,7 @@ type Models struct {
 	main   string            // artifact path of the variant's own model
 	byID   map[string]string // companion id -> artifact path
 	loaded map[string]*model
+	window func() error // of an emergency: refuses when its time of live is over; nil: no limit
 }
 
 // model is one loaded model. Its bytes were compared with the signed digest in the buffer that the engine got.
@@ -45,7 +46,7 @@ type witness struct {
 // Answer says what was opened.
 func (m *Models) Answer() Answer { return *m.answer }
 
-// Infer runs the variant's own model. Errors: ErrEngine; a closed Models gives E-INTERNAL.
+// Infer runs the variant's own model. Errors: ErrEngine; ErrGateClosed when the time of live by emergency ended meanwhile; a closed Models gives E-INTERNAL.
 func (m *Models) Infer(ctx context.Context, in map[string]tensor.Value) (map[string]tensor.Value, error) {
 	return m.run(ctx, m.main, in)
 }
@@ -68,6 +69,11 @@ func (m *Models) run(ctx context.Context, artifact string, in map[string]tensor.
 	defer l.mu.Unlock()
 	if l.session == nil {
 		return nil, fault.New(fault.Internal, "the models were closed")
+	}
+	if m.window != nil {
+		if err := m.window(); err != nil {
+			return nil, closed(err, "", false)
+		}
 	}
 	out, err := l.session.Run(ctx, in)
 	if err != nil {

@@ -17,6 +17,9 @@ func (p *prober) cpu(ctx context.Context, blocks []processor) CPU {
 	var c CPU
 	var why []string
 	c.Online = p.online(blocks)
+	if s, ok := p.read("sys/devices/system/cpu/present"); ok && p.linux {
+		c.Present = countRanges(s)
+	}
 	every, any := featureSets(blocks)
 	if len(blocks) > 0 {
 		c.Vendor, c.Model = blocks[0].vendor(), blocks[0].model()
@@ -60,6 +63,7 @@ func (p *prober) cpu(ctx context.Context, blocks []processor) CPU {
 	if c.Threads == 0 {
 		c.Threads = c.Online
 	}
+	c.Present = max(c.Present, c.Online)
 	if c.Cores == 0 && c.Threads > 0 {
 		c.Cores = c.Threads
 		why = append(why, "the system does not say which threads share a core; each is counted as one")

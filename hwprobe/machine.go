@@ -25,6 +25,7 @@ type CPU struct {
 	Cores    int      `json:"cores"`            // physical cores that this process may run on, a container's quota included
 	Threads  int      `json:"threads"`          // hardware threads that this process may run on, quota included
 	Online   int      `json:"online"`           // hardware threads of the whole machine that are switched on
+	Present  int      `json:"present"`          // hardware threads of the whole machine, those switched off included
 	Quota    float64  `json:"quota,omitempty"`  // CPUs that a container's quota grants; 0: none found
 	Features []string `json:"features"`         // lower case, names of /proc/cpuinfo, sorted; what every core offers
 	Known    bool     `json:"features_known"`   // the list of features is what the processor says, not a gap

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/jaypipes/ghw/pkg/snapshot"
 )
 
 // TestMain makes the test binary its own child.
@@ -56,17 +54,6 @@ func probe(t *testing.T, root string) *Machine {
 	return Probe(t.Context(), Options{Root: root, Timeout: time.Minute})
 }
 
-func snapshots(t *testing.T) string {
-	t.Helper()
-	cmd := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/jaypipes/ghw")
-	out, err := cmd.Output()
-	dir := filepath.Join(strings.TrimSpace(string(out)), "testdata", "snapshots")
-	if _, serr := os.Stat(dir); err != nil || serr != nil {
-		t.Skipf("the module's snapshots are not here: %v, %v", err, serr)
-	}
-	return dir
-}
-
 func gpuText(m *Machine) string {
 	var out []string
 	for _, g := range m.GPUs {
@@ -77,80 +64,6 @@ func gpuText(m *Machine) string {
 
 func noteOn(m *Machine, what string) bool {
 	return slices.ContainsFunc(m.Notes, func(n Note) bool { return n.What == what && n.Reason != "" })
-}
-
-// Eight machines that somebody owned: a laptop, a desktop, a server, machines with accelerators, with CPUs switched
-// off, an ARM server, a mainframe. None has a pci.ids file in its snapshot.
-func TestSnapshots(t *testing.T) {
-	dir := snapshots(t)
-	for _, c := range []struct {
-		file, arch, model, virtual      string
-		packages, cores, threads        int
-		memory                          int64
-		gpus, accelerator, has, hasNot  string
-		removable, notMounted, noGPUDir bool
-	}{
-		{file: "linux-amd64-415ee03b8c4d1c4f07ae2e9d8b3d3d6d", arch: "amd64", model: "12th Gen Intel(R) Core(TM) i7-1270P", packages: 1, cores: 12, threads: 16,
-			memory: 31779, gpus: "intel:46a6 i915", has: "avx_vnni", hasNot: "avx512f", notMounted: true},
-		{file: "linux-amd64-61797caf7c0b6bca1725ad7975ed4773", arch: "amd64", model: "AMD Ryzen 5 1600 Six-Core Processor", packages: 1, cores: 6, threads: 12,
-			memory: 32009, gpus: "amd:6758", has: "avx2", hasNot: "avx512_vnni", notMounted: true},
-		{file: "linux-amd64-8581cf3a529e5d8b97ea876eade2f60d", arch: "amd64", model: "Intel(R) Xeon(R) CPU           L5640  @ 2.27GHz", packages: 2, cores: 12, threads: 24,
-			memory: 64376, gpus: "matrox:0532 mgag200", has: "sse4_2", hasNot: "avx", removable: true, notMounted: true},
-		{file: "linux-amd64-accel", arch: "amd64", model: "Intel(R) Xeon(R) Gold 5218R CPU @ 2.10GHz", virtual: "unknown hypervisor", packages: 2, cores: 2, threads: 2,
-			memory: 1960, gpus: "virtio:1050 virtio-pci", accelerator: "qemu:0005 fake_pci_driver", has: "avx512_vnni", removable: true, notMounted: true},
-		{file: "linux-amd64-accel-nvidia", arch: "amd64", model: "Intel(R) Xeon(R) CPU E5-2695 v4 @ 2.10GHz", virtual: "unknown hypervisor", packages: 1, cores: 8, threads: 8,
-			memory: 29884, gpus: "virtio:1050 virtio-pci, nvidia:15f8 nvidia", has: "avx2", hasNot: "avx512f", notMounted: true},
-		{file: "linux-amd64-offlineCPUs", arch: "amd64", model: "Intel Xeon Processor (Skylake, IBRS)", virtual: "unknown hypervisor", packages: 2, cores: 2, threads: 2,
-			memory: 7697, has: "avx512f", noGPUDir: true},
-		{file: "linux-arm64-c288e0776090cd558ef793b2a4e61939", arch: "arm64", model: "part 0xd0c", packages: 1, cores: 1, threads: 1,
-			memory: 1844, has: "asimddp", hasNot: "i8mm", notMounted: true},
-		{file: "linux-s390x-snapshot", arch: "s390x", model: "3931", packages: 1, cores: 4, threads: 8, memory: 110187, has: "vxe2", notMounted: true, noGPUDir: true},
-	} {
-		t.Run(c.file, func(t *testing.T) {
-			t.Parallel()
-			root := t.TempDir()
-			if err := snapshot.UnpackInto(filepath.Join(dir, c.file+".tar.gz"), root); err != nil {
-				t.Fatal(err)
-			}
-			m := probe(t, root)
-			if m.OS != "linux" || m.Arch != c.arch || m.Virtual != c.virtual {
-				t.Errorf("%s/%s in %q, want linux/%s in %q", m.OS, m.Arch, m.Virtual, c.arch, c.virtual)
-			}
-			if m.CPU.Model != c.model || m.CPU.Vendor == "" {
-				t.Errorf("model %q of %q, want %q", m.CPU.Model, m.CPU.Vendor, c.model)
-			}
-			if got := [4]int{m.CPU.Packages, m.CPU.Cores, m.CPU.Threads, m.CPU.Online}; got != [4]int{c.packages, c.cores, c.threads, c.threads} {
-				t.Errorf("packages, cores, threads, online %v, want %d %d %d %d", got, c.packages, c.cores, c.threads, c.threads)
-			}
-			if !m.CPU.Known || !slices.Contains(m.CPU.Features, c.has) || slices.Contains(m.CPU.Features, c.hasNot) {
-				t.Errorf("features %v (known %t), want %q and not %q", m.CPU.Features, m.CPU.Known, c.has, c.hasNot)
-			}
-			if m.MemoryMiB.Total != c.memory || m.MemoryMiB.Installed < c.memory || m.MemoryMiB.Available <= 0 {
-				t.Errorf("memory %+v, want a total of %d", m.MemoryMiB, c.memory)
-			}
-			if got := gpuText(m); got != c.gpus {
-				t.Errorf("GPUs %q, want %q", got, c.gpus)
-			}
-			for _, g := range m.GPUs {
-				if g.MemoryMiB != nil || g.Reason == "" {
-					t.Errorf("GPU %+v: its memory is not in the snapshot; want null and a reason", g)
-				}
-			}
-			got := ""
-			for _, a := range m.Accelerators {
-				got += a.Vendor + ":" + a.DeviceID + " " + a.Driver
-			}
-			if got != c.accelerator {
-				t.Errorf("accelerators %q, want %q", got, c.accelerator)
-			}
-			if len(m.Drives) > 0 != c.notMounted || (len(m.Drives) > 0 && m.Drives[0].Removable != c.removable) {
-				t.Errorf("drives %+v", m.Drives)
-			}
-			if noteOn(m, "gpu") != c.noGPUDir {
-				t.Errorf("notes %+v, want one on gpu: %t", m.Notes, c.noGPUDir)
-			}
-		})
-	}
 }
 
 const hybridCPUInfo = `processor	: 0

@@ -93,7 +93,7 @@ func OpenSession(ctx context.Context, spec EngineSpec, model ModelFile) (Session
 		}
 		o := ort.Options{Provider: spec.Provider, Threads: spec.Threads}
 		if len(locations) > 0 {
-			o.ExternalDir = filepath.Dir(model.Path)
+			o.External = &ort.External{Dir: filepath.Dir(model.Path), Locations: locations, Read: model.external}
 		}
 		s, err := lib.Open(model.Bytes, o)
 		if err != nil {

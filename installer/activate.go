@@ -58,12 +58,19 @@ func (w *work) rename(s *Staged) error {
 	if err := w.readOnly(s.partial); err != nil {
 		return err
 	}
+	info := map[string]string{slot.InfoFamily: m.ModelFamily, slot.InfoVersion: m.Version, slot.InfoVariant: s.fit.Variant(),
+		slot.InfoManifest: s.fit.auth.ManifestSHA384().String(), slot.InfoCreated: m.Created,
+		slot.InfoTrustRoot: strconv.Itoa(s.fit.auth.RootVersion())}
+	if s.fit.auth.Emergency() {
+		e := &slot.Emergency{Reason: s.fit.reason, By: w.actor, At: w.in.now()}
+		if err := e.Check(); err != nil { // nothing is installed by emergency without one
+			return fault.New(fault.Usage, "installing by emergency: %w", err)
+		}
+		slot.EmergencyInfo(info, e)
+	}
 	return w.perform(change{
 		log: audit.Demo, event: slot.EventActivate, path: s.folder, becomes: s.fit.auth.ManifestSHA384().String(), then: "activated",
-		artefacts: w.artefacts(s.fit.auth),
-		info: map[string]string{slot.InfoFamily: m.ModelFamily, slot.InfoVersion: m.Version, slot.InfoVariant: s.fit.Variant(),
-			slot.InfoManifest: s.fit.auth.ManifestSHA384().String(), slot.InfoCreated: m.Created,
-			infoTrustRoot: strconv.Itoa(s.fit.auth.RootVersion())},
+		artefacts: w.artefacts(s.fit.auth), info: info,
 	}, func() error { return fsx.RenameDir(w.dir.Root(), s.partial, s.folder) })
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -26,7 +27,7 @@ func (in *Installer) TrustInit(ctx context.Context, of verify.Root, rootFile []b
 	if of != verify.Oem && of != verify.Site {
 		return fault.New(fault.Usage, "trust root %q, want %q or %q", of, verify.Oem, verify.Site)
 	}
-	_, err := write(ctx, in, demands{what: "trust_init", actor: by}, func(w *work) (struct{}, error) {
+	_, err := write(ctx, in, demands{what: slot.EventTrustInit, actor: by}, func(w *work) (struct{}, error) {
 		return struct{}{}, w.trustInit(of, rootFile, fingerprint)
 	})
 	return err
@@ -40,14 +41,14 @@ func (w *work) trustInit(of verify.Root, rootFile []byte, fingerprint string) er
 	if store.Has(of) { // before an intent: nothing is going to change
 		return store.Place(of, rootFile, fingerprint)
 	}
-	c := change{log: audit.Demo, event: "trust_init", path: slot.KeysDir + "/" + string(of) + "/1.root.json",
+	c := change{log: audit.Demo, event: slot.EventTrustInit, path: slot.KeysDir + "/" + string(of) + "/1.root.json",
 		becomes: slot.Sum(rootFile).String(), then: audit.StatusDone, artefacts: map[string]string{"root": slot.Sum(rootFile).String()},
 		info: map[string]string{"of": string(of), "fingerprint": verify.Fingerprint(rootFile)}}
 	return w.perform(c, func() error { return store.Place(of, rootFile, fingerprint) })
 }
 
 // PolicySet takes a policy that the site's root signed. It must follow the one before.
-// Errors: E-TRUST-NONE (no site root), E-SIGNATURE-*, E-POLICY-INVALID.
+// Errors: E-TRUST-NONE (no site root), E-TRUST-EXPIRED, E-REVOKED, E-SIGNATURE-*, E-POLICY-INVALID.
 func (in *Installer) PolicySet(ctx context.Context, envelope []byte) error {
 	_, err := write(ctx, in, demands{what: "policy_set"}, func(w *work) (struct{}, error) { return struct{}{}, w.policySet(envelope) })
 	return err
@@ -62,6 +63,12 @@ func (w *work) policySet(envelope []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := w.dir.CheckTrust(w.ledger, store); err != nil {
+		return err
+	}
+	if err := store.CheckExpired(verify.Site, w.ledger.Evidence(w.in.c.Built).At); err != nil {
+		return err
+	}
 	old, err := w.dir.Policy(store, w.ledger)
 	if err != nil {
 		return err
@@ -74,12 +81,13 @@ func (w *work) policySet(envelope []byte) error {
 		return err
 	}
 	info := policyChange(old, next)
+	info[slot.InfoTrustRoot] = strconv.Itoa(store.Version(verify.Site))
 	art := map[string]string{"policy": slot.Sum(envelope).String()}
 	if err := w.writeFile(change{log: audit.Demo, event: "policy_kept", path: slot.PolicyPath(next.Number), then: audit.StatusDone,
-		artefacts: art, info: map[string]string{slot.InfoPolicy: strconv.Itoa(next.Number)}}, envelope, 0o444); err != nil {
+		artefacts: art, info: map[string]string{slot.InfoPolicy: strconv.Itoa(next.Number), slot.InfoTrustRoot: info[slot.InfoTrustRoot]}}, envelope, 0o444); err != nil {
 		return err
 	}
-	return w.writeFile(change{log: audit.Demo, event: "policy_set", path: slot.PolicyFile, then: audit.StatusDone, artefacts: art, info: info}, envelope, 0o644)
+	return w.writeFile(change{log: audit.Demo, event: slot.EventPolicySet, path: slot.PolicyFile, then: audit.StatusDone, artefacts: art, info: info}, envelope, 0o644)
 }
 
 // policyChange says for the log what a policy changes, and of whom.
@@ -237,6 +245,81 @@ func (in *Installer) LogVerify(ctx context.Context) ([]LogState, error) {
 	return out, nil
 }
 
+// LogVerifyAgainst is LogVerify with heads kept elsewhere, of an export: a log that was cut short since, or replaced by an
+// older copy together with everything that points to it, is E-LOG-BROKEN.
+func (in *Installer) LogVerifyAgainst(ctx context.Context, heads map[audit.Log]audit.Head) ([]LogState, error) {
+	states, err := in.LogVerify(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v, err := in.look()
+	if err != nil {
+		return nil, err
+	}
+	defer v.close()
+	for _, log := range audit.All() {
+		h, ok := heads[log]
+		if !ok {
+			continue
+		}
+		if v.logs == nil {
+			return nil, fault.New(fault.LogBroken, "log %q is empty, %d entries are known of it", string(log), h.Entries).With("log", string(log)).With("entry", 1)
+		}
+		if _, err := v.logs.Verify(log, audit.VerifyOptions{Heads: []audit.Head{h}}); err != nil {
+			return nil, err
+		}
+	}
+	return states, nil
+}
+
+// MachineKey is the public half of the key that signs this machine's logs.
+func (in *Installer) MachineKey() (bundle.PublicKey, error) {
+	dir, err := slot.Open(in.c.Root)
+	if err != nil {
+		return bundle.PublicKey{}, err
+	}
+	defer dir.Close()
+	return dir.MachinePublicKey()
+}
+
+// LogExport writes the verified logs, or a part of them, as one file that can be checked elsewhere (audit.ReadExport). It
+// needs the machine's key, changes nothing and is not logged.
+func (in *Installer) LogExport(ctx context.Context, o audit.ExportOptions, to io.Writer) (*audit.Export, error) {
+	v, err := in.look()
+	if err != nil {
+		return nil, err
+	}
+	defer v.close()
+	if err := alive(ctx); err != nil {
+		return nil, err
+	}
+	key, err := v.dir.MachineKey()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.LogBroken, "the machine's key is gone, so nothing can be sealed: %w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	o.At = in.c.Clock()
+	return in.logs(key).Export(to, o)
+}
+
+// LogRotate lets logs go on in new files; without names, all of them. The chain runs through the old ones.
+func (in *Installer) LogRotate(ctx context.Context, actor string, logs ...audit.Log) error {
+	if len(logs) == 0 {
+		logs = audit.All()
+	}
+	_, err := write(ctx, in, demands{what: "log_rotate", actor: actor}, func(w *work) (struct{}, error) {
+		for _, log := range logs {
+			if err := w.logs.Rotate(log, w.actor, string(stageOf(log))); err != nil {
+				return struct{}{}, err
+			}
+		}
+		return struct{}{}, nil
+	})
+	return err
+}
+
 // maxNote limits a person's note in a log, bytes.
 const maxNote = 4000
 
@@ -355,7 +438,7 @@ func (w *work) uninstall() error {
 		return err
 	}
 	if name := slot.BinDir + "/" + programName; w.dir.Exists(name) {
-		c := change{log: audit.Demo, event: "program", path: name, becomes: slot.Absent, then: "removed"}
+		c := change{log: audit.Demo, event: eventProgram, path: name, becomes: slot.Absent, then: "removed"}
 		if err := w.perform(c, func() error { return fsx.RemoveAll(w.dir.Root(), name) }); err != nil {
 			return err
 		}

@@ -9,11 +9,13 @@ import (
 	"sluice/compliance"
 	"sluice/installer/slot"
 	"sluice/internal/fault"
+	"sluice/verify"
 )
 
 // FitOptions choose a variant.
 type FitOptions struct {
 	Variant string // empty: the eligible one with the highest priority
+	Reason  string // of an emergency: needed with what AuthenticateEmergency gave, refused otherwise
 }
 
 // InstallOptions are Install's.
@@ -23,6 +25,12 @@ type InstallOptions struct {
 	// Ask is called for a volume that no folder holds; it returns the folder that has it now. Nil: E-VOLUME-MISSING.
 	Ask      func(ctx context.Context, want bundle.VolumeWanted) (dir string, err error)
 	Operator string // who installs; empty: Config.Operator
+	// Taken is told of each next trust root and revocation list that was taken over from the medium before the bundle was judged.
+	Taken func(verify.Step)
+
+	// Emergency takes a bundle that only the site's role targets signed; Reason is needed then.
+	Emergency bool
+	Reason    string
 	// Measured, when set, has every variant that fits measured first (Measure) and is told the outcome. The choice stays
 	// with the signed order.
 	Measured func(*Measurement)
@@ -52,12 +60,15 @@ type SignOffResult struct {
 	NeedsApproved, NeedsIndependent bool
 	Approved                        *Approved // when complete
 	Refused                         bool
+	Stage                           slot.Stage
+	Version                         string
 	Record                          string            // absolute path of the record of the stage (JSON)
 	Envelope                        string            // absolute path of what the person signed
 	Form                            string            // absolute path of what they saw and answered
 	Report                          string            // absolute path of the same to read (plain text)
 	PDF                             string            // absolute path of the same to print and keep
 	Evidence                        string            // absolute path of the evidence pack
+	Emergency                       *slot.Emergency   // the site signed the version, not the vendor
 	Voided                          []VoidedSignature // earlier signatures that do not count any more: those people sign anew
 }
 
@@ -85,9 +96,11 @@ type VersionInfo struct {
 	Stages         []slot.Stage  `json:"stages"`            // whose records name it
 	WayBack        bool          `json:"way_back"`          // a rollback returns to it
 	Problem        string        `json:"problem,omitempty"` // why its description cannot be read
+
+	Emergency *slot.Emergency `json:"emergency,omitempty"` // the site signed it, not the vendor
 }
 
-// Status is what the window's start screen shows. Reading it verifies nothing but the logs.
+// Status is what the window's start screen shows. Reading it verifies no artifact.
 type Status struct {
 	Root        string                     `json:"root"`
 	ModelFamily string                     `json:"model_family,omitempty"`
@@ -100,8 +113,11 @@ type Status struct {
 	LastCheck   *LastCheck                 `json:"last_check,omitempty"`
 	Stop        *Stop                      `json:"stop,omitempty"`
 	Problems    []Problem                  `json:"problems"`
+	Knowledge   Knowledge                  `json:"knowledge"`
 	Busy        string                     `json:"busy,omitempty"` // who holds the lock
-	Next        []string                   `json:"next"`           // arguments of the next command; <…> stands for what a person fills in
+	Program     *Programs                  `json:"program,omitempty"`
+	Emergencies []EmergencyView            `json:"emergencies"` // what a record names or whose review is owed
+	Next        []string                   `json:"next"`        // arguments of the next command; <…> stands for what a person fills in
 }
 
 // Stop is a live stage that was switched off while its record could not be written: it is off, and the next writing step
@@ -120,6 +136,9 @@ type StageStatus struct {
 	Enabled  bool   `json:"enabled"`
 	At       string `json:"at"`
 	Previous string `json:"previous,omitempty"` // version a rollback returns to
+	Revoked  bool   `json:"revoked,omitempty"`  // a revocation list names its bundle, or a key that it rests on
+
+	Emergency *EmergencyView `json:"emergency,omitempty"`
 }
 
 // Waiting says whose signatures a stage still needs.

@@ -30,10 +30,14 @@ func (in *Installer) open(ctx context.Context, path string, o bundle.OpenOptions
 	return bundle.Open(ctx, path, o)
 }
 
-// Authenticate makes the trust decision: signatures, trust root, manifest, floor, family. No artifact is believed yet.
+// Authenticate makes the trust decision: signatures, trust root, manifest, floor, family. What the medium brings for the trust of this
+// machine (next roots, revocation lists) is taken over before. No artifact is believed yet.
 func (in *Installer) Authenticate(ctx context.Context, src *Source) (*Authentic, error) {
 	if src == nil || src.ManifestBytes() == nil {
 		return nil, noToken("authenticate", "open")
+	}
+	if err := in.takeTrustUnlocked(ctx, src.Folders()); err != nil {
+		return nil, in.refuseRead(ctx, demands{what: slot.EventTrustUpdate}, map[string]string{"source": src.Path()}, err)
 	}
 	a, err := in.authenticateUnlocked(ctx, src)
 	if err != nil {
@@ -80,6 +84,9 @@ func (w *work) fit(ctx context.Context, a *Authentic, o FitOptions) (*Fitted, er
 	}
 	w.about(a)
 	m := a.Manifest()
+	if err := checkReason(a.Emergency(), o.Reason); err != nil {
+		return nil, err
+	}
 	if o.Variant != "" && m.Variant(o.Variant) == nil {
 		return nil, fault.New(fault.VariantUnknown, "the bundle has no variant %q, want one of %q", o.Variant, variantIDs(m)).
 			With("variant", o.Variant)
@@ -88,7 +95,7 @@ func (w *work) fit(ctx context.Context, a *Authentic, o FitOptions) (*Fitted, er
 	if err != nil {
 		return nil, err
 	}
-	f := &Fitted{token: token{w.in}, auth: a, machine: hwprobe.Probe(ctx, hwprobe.Options{Exe: w.in.program()}), library: lib}
+	f := &Fitted{token: token{w.in}, auth: a, reason: o.Reason, machine: hwprobe.Probe(ctx, hwprobe.Options{Exe: w.in.program()}), library: lib}
 	f.engines = inference.Engines(ctx, inference.EngineOptions{Exe: w.in.program(), Engine: lib.spec()})
 	if err := alive(ctx); err != nil {
 		return nil, err
@@ -179,6 +186,7 @@ func variantIDs(m *bundle.Manifest) []string {
 
 // about tells refusals and entries of this step which bundle they are about.
 func (w *work) about(a *Authentic) {
+	w.emergency = a.Emergency()
 	w.facts["version"], w.facts["manifest_sha384"] = a.Manifest().Version, a.ManifestSHA384().String()
 	if src := a.Source(); src != nil {
 		w.facts["source"] = src.Path()
@@ -189,6 +197,9 @@ func (w *work) about(a *Authentic) {
 // taken back and the next eligible one tried, unless the caller named one. On failure everything old is kept; the
 // attempts say what was tried.
 func (in *Installer) Install(ctx context.Context, path string, o InstallOptions) (*Tested, []Attempt, error) {
+	if err := checkReason(o.Emergency, o.Reason); err != nil {
+		return nil, nil, err
+	}
 	var attempts []Attempt
 	t, err := write(ctx, in, demands{what: "install", actor: o.Operator}, func(w *work) (*Tested, error) {
 		w.facts["source"] = path
@@ -208,15 +219,29 @@ func (w *work) install(ctx context.Context, path string, o InstallOptions) (*Tes
 		return nil, nil, err
 	}
 	defer src.Close()
+	steps, err := w.takeTrust(ctx, src.Folders())
+	for _, s := range steps {
+		if o.Taken != nil {
+			o.Taken(s)
+		}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
 	h, err := history(w.in, w.dir, w.ledger)
 	if err != nil {
 		return nil, nil, err
 	}
-	a, err := w.in.authenticate(ctx, src, h)
+	var a *Authentic
+	if o.Emergency {
+		a, err = w.authenticateEmergency(ctx, src, h)
+	} else {
+		a, err = w.in.authenticate(ctx, src, h)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	f, err := w.fit(ctx, a, FitOptions{Variant: o.Variant})
+	f, err := w.fit(ctx, a, FitOptions{Variant: o.Variant, Reason: o.Reason})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"sluice/bundle"
 	"sluice/internal/fault"
 	"sluice/internal/progress"
+	"sluice/internal/uptime"
 )
 
 // Config is what an Installer works with. Root is required.
@@ -32,6 +33,8 @@ type Config struct {
 	Operator        string           // who acts, for the log
 	Lang            string           // "en" or "pl": the language in which checklists are shown
 	Progress        progress.Func
+
+	Uptime func() (boot string, up time.Duration) // nil: the system's; see uptime.Now
 }
 
 // Installer works on one root. One step runs at a time; a second one is refused with E-LOCKED.
@@ -40,6 +43,7 @@ type Installer struct {
 	engine  bundle.Digest // EngineLibSHA384, parsed
 	working sync.Mutex    // held by the step at work
 	crash   func(at string)
+	sums    sums
 }
 
 // New checks the configuration. It opens and makes nothing.
@@ -58,6 +62,9 @@ func New(c Config) (*Installer, error) {
 	if c.Rand == nil {
 		c.Rand = rand.Reader
 	}
+	if c.Uptime == nil {
+		c.Uptime = uptime.Now
+	}
 	if c.Lang == "" {
 		c.Lang = "en"
 	}
@@ -75,6 +82,9 @@ func New(c Config) (*Installer, error) {
 
 // Root is the installation's folder.
 func (in *Installer) Root() string { return in.c.Root }
+
+// Built is when this program was built, as Config says: evidence of time.
+func (in *Installer) Built() time.Time { return in.c.Built }
 
 // point is where tests let the process die.
 func (in *Installer) point(at string) {

@@ -58,6 +58,9 @@ func (w *work) goLive(ctx context.Context, a *Approved) (*slot.Record, error) {
 			With("version", t.record.Version)
 	}
 	r := *t.record
+	if r.Emergency, err = w.liveStart(policy, t); err != nil {
+		return nil, err
+	}
 	r.Stage, r.Enabled, r.Attempts, r.Reason = slot.Live, true, nil, ""
 	r.SignOffs, r.At, r.Operator, r.Policy = fresh.signOffs, w.in.now(), w.actor, ref
 	r.Previous = nil
@@ -89,7 +92,7 @@ func (g ground) sound() error {
 	if err != nil {
 		return err
 	}
-	return g.dir.CheckVendorKey(store)
+	return g.dir.CheckTrust(g.ledger, store)
 }
 
 // rolledBackFrom says whether the live record came by a rollback away from that version.
@@ -263,6 +266,9 @@ func (w *work) rollback(ctx context.Context, o RollbackOptions) (*slot.Record, e
 	if err != nil {
 		return nil, err
 	}
+	if err := w.dir.CheckPerson(person); err != nil {
+		return nil, err
+	}
 	t, err := g.tested(ctx, &back, slot.Sum(nil))
 	if err != nil {
 		return nil, err
@@ -271,6 +277,12 @@ func (w *work) rollback(ctx context.Context, o RollbackOptions) (*slot.Record, e
 	fresh, err := g.approveTested(ctx, policy, slot.Live, t)
 	if err != nil {
 		return nil, err
+	}
+	// The way back to what the vendor signed stays open while a review is owed: it is how an emergency ends.
+	if back.Emergency != nil {
+		if back.Emergency, err = w.liveStart(policy, t); err != nil {
+			return nil, err
+		}
 	}
 	statement, err := w.signRollback(t, live, &back, policy, person, o)
 	if err != nil {

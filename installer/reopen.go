@@ -254,12 +254,17 @@ func (g ground) approveTested(ctx context.Context, policy *compliance.Policy, st
 		if err := g.fresh(ctx, policy, s, t, got); err != nil {
 			return nil, err
 		}
-		if !got.Complete {
-			return nil, notComplete(t.record.Version, s, got.Approval)
+		if err := got.Closed(t.record.Version, compliance.Stage(s)); err != nil {
+			return nil, err
 		}
 		a.signOffs = append(a.signOffs, got.SignOffs...)
 		if s == stage {
 			break
+		}
+	}
+	if stage == slot.Live {
+		if _, err := g.dir.EmergencySettled(g.ledger, policy, t.record, t.auth.ManifestBytes()); err != nil {
+			return nil, err
 		}
 	}
 	return a, nil
@@ -304,18 +309,6 @@ func (g ground) stale(ctx context.Context, policy *compliance.Policy, stage slot
 		}
 	}
 	return out, nil
-}
-
-func notComplete(version string, stage slot.Stage, a *compliance.Approval) error {
-	e := fault.New(fault.NotSignedOff, "version %q is not signed off for stage %q: missing %q", version, stage, a.MissingRoles).
-		With("version", version).With("stage", string(stage)).With("missing_roles", a.MissingRoles)
-	if a.NeedsApproved {
-		e = e.With("needs_approved", true)
-	}
-	if a.NeedsIndependent {
-		e = e.With("needs_independent", true)
-	}
-	return e
 }
 
 // reinstalled remakes a candidate from an installed folder, to repeat its golden cases.
@@ -369,26 +362,24 @@ func (w *work) authenticInstalled(folder string) (*verify.Authentic, error) {
 	return w.dir.Authentic(store, folder, judgedBy(w.ledger, store, folder))
 }
 
-// judgedBy is the number of the trust root by which a folder was installed; the newest when the log does not say.
-func judgedBy(l *slot.Ledger, store *verify.Store, folder string) int {
-	number := 0
+// judgedBy is the trust root by which a folder was installed; the vendor's newest when the log does not say.
+func judgedBy(l *slot.Ledger, store *verify.Store, folder string) slot.Judged {
+	by := slot.Judged{}
 	for _, m := range l.Done(slot.EventActivate) {
-		if n, err := strconv.Atoi(m.Info[infoTrustRoot]); err == nil && m.Path == folder {
-			number = n
+		if n, err := strconv.Atoi(m.Info[slot.InfoTrustRoot]); err == nil && m.Path == folder {
+			by = slot.Judged{TrustRoot: n, Emergency: slot.EmergencyOf(m)}
 		}
 	}
-	if number > 0 {
-		return number
+	if by.TrustRoot > 0 {
+		return by
 	}
 	for _, r := range store.Describe() {
 		if r.Of == verify.Oem {
-			return r.Version
+			return slot.Judged{TrustRoot: r.Version}
 		}
 	}
-	return 1
+	return slot.Judged{TrustRoot: 1}
 }
-
-const infoTrustRoot = "trust_root"
 
 // evidence is what the program found out itself, for a checklist.
 func (g ground) evidence(ctx context.Context, t *Tested, stage slot.Stage, heads map[string]slot.Head) (compliance.Evidence, error) {
@@ -408,6 +399,9 @@ func (g ground) evidence(ctx context.Context, t *Tested, stage slot.Stage, heads
 	}
 	integrity := map[string]string{"manifest_sha384": t.auth.ManifestSHA384().String(), "files": strconv.Itoa(len(files)),
 		"trust_root": strconv.Itoa(t.auth.RootVersion())}
+	if r.Emergency != nil { // whoever signs the stage sees it
+		integrity["emergency"], integrity["emergency_by"] = r.Emergency.Reason, r.Emergency.By
+	}
 	for i, s := range t.auth.Signers() {
 		integrity["signer_"+strconv.Itoa(i+1)] = s.Fingerprint
 	}

@@ -132,7 +132,10 @@ func (w *work) pack(t *Tested, stage slot.Stage, policy *compliance.Policy, rec 
 	ix := evidence.Index{Schema: evidence.Schema, Made: w.in.c.Clock().UTC().Format("2006-01-02T15:04:05Z"), Stage: compliance.Stage(stage),
 		ModelFamily: rec.ModelFamily, Version: rec.Version, Variant: rec.Variant, ManifestSHA384: rec.ManifestSHA384,
 		JudgedBy: evidence.JudgedBy{Root: string(verify.Oem), Version: t.auth.RootVersion()}, Machine: rec.Machine, PolicyNumber: policy.Number,
-		Installer: rec.Installer, Complete: rec.Complete, Refused: rec.Refused, Logs: map[audit.Log]evidence.LogExcerpt{}}
+		Installer: rec.Installer, Complete: rec.Complete, Refused: rec.Refused, Logs: map[audit.Log]evidence.LogExcerpt{}, Emergency: t.record.Emergency.Plain()}
+	if t.record.Emergency != nil {
+		ix.JudgedBy.Root = string(verify.Site)
+	}
 	if err := w.excerpts(&ix, files); err != nil {
 		return nil, err
 	}
@@ -396,7 +399,7 @@ func (g ground) proven(ctx context.Context, stage slot.Stage, r *slot.Record, di
 		return nil, "", err
 	}
 	if len(a.Envelopes) == 0 {
-		return nil, "", notComplete(r.Version, stage, a.Approval)
+		return nil, "", a.Closed(r.Version, compliance.Stage(stage))
 	}
 	// What the people saw, not what would be asked and found today.
 	rec, err := compliance.NewRecord(a.Signed[len(a.Signed)-1].Form.Checklist(), policy, a.Envelopes, a.Want)
@@ -424,7 +427,7 @@ func (g ground) kept(o ReportOptions) (*compliance.Record, string, error) {
 			return rec, last, err
 		}
 	}
-	return nil, "", notComplete(o.Version, o.Stage, &compliance.Approval{MissingRoles: []string{}})
+	return nil, "", (&compliance.Approval{MissingRoles: []string{}}).Closed(o.Version, compliance.Stage(o.Stage))
 }
 
 // readRecord reads a record that the log knows.

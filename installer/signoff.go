@@ -45,6 +45,11 @@ func (in *Installer) Checklist(ctx context.Context, t *Tested, stage slot.Stage)
 	if err != nil {
 		return nil, err
 	}
+	if stage == slot.Live { // nobody answers questions for nothing
+		if _, err := v.dir.EmergencySettled(v.ledger, policy, t.record, t.auth.ManifestBytes()); err != nil {
+			return nil, err
+		}
+	}
 	heads := map[string]slot.Head{}
 	for log, s := range v.states {
 		if s.Entries > 0 {
@@ -69,7 +74,8 @@ func (g ground) checklist(ctx context.Context, t *Tested, stage slot.Stage, poli
 // SignOff records one person's decision about a stage. The tested version is proven again first; live needs a complete
 // paper stage. A refusal is signed and kept too, and blocks the stage. When paper is complete its record names the
 // version; when live is complete GoLive may switch it on.
-// Errors: E-POLICY-NONE, E-POLICY-REFUSES (signed already, too), E-KEY-UNFIT, E-ANSWERS, E-STAGE-ORDER.
+// Errors: E-POLICY-NONE, E-POLICY-REFUSES (signed already, too), E-KEY-UNFIT, E-ANSWERS, E-STAGE-ORDER, E-TRUST-EXPIRED, E-REVOKED,
+// E-KNOWLEDGE-OLD.
 func (in *Installer) SignOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignOffResult, error) {
 	if !t.valid() || !t.token.of(in) {
 		return nil, noToken("sign-off", "smoke")
@@ -110,7 +116,7 @@ func (w *work) signOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignO
 	if err != nil {
 		return nil, err
 	}
-	if err := maySign(person, t, o.Stage, o.Refuse, before); err != nil {
+	if err := w.maySign(person, t, o.Stage, o.Refuse, before); err != nil {
 		return nil, err
 	}
 	d, form, envelope, err := w.decide(ctx, t, o, policy, person, before)
@@ -132,15 +138,29 @@ type signature struct {
 	lang           string // of the readable record
 }
 
-// below makes sure that the rung below is complete.
+// below makes sure that the rung below is complete, and that live is not beyond an emergency.
 func (w *work) below(ctx context.Context, policy *compliance.Policy, t *Tested, stage slot.Stage) error {
 	if stage != slot.Live {
 		return nil
 	}
+	if _, err := w.dir.EmergencySettled(w.ledger, policy, t.record, t.auth.ManifestBytes()); err != nil {
+		return err
+	}
 	return w.onPaper(ctx, policy, t)
 }
 
-func maySign(person *compliance.Person, t *Tested, stage slot.Stage, refuse bool, before *slot.Approvals) error {
+func (w *work) maySign(person *compliance.Person, t *Tested, stage slot.Stage, refuse bool, before *slot.Approvals) error {
+	if !refuse { // a refusal is always taken
+		if err := w.ground().mayDecide(); err != nil {
+			return err
+		}
+		if err := w.dir.CheckPerson(person); err != nil {
+			return err
+		}
+	}
+	if err := w.notReviewer(t, person); err != nil {
+		return err
+	}
 	if slices.ContainsFunc(before.SignOffs, func(s slot.SignOff) bool { return s.Person == person.ID }) {
 		return fault.New(fault.PolicyRefuses, "%q has signed for stage %q already", person.ID, stage).With("person", person.ID)
 	}
@@ -215,7 +235,7 @@ func (w *work) take(ctx context.Context, t *Tested, policy *compliance.Policy, b
 	if err := w.keep(t, s, policy, name); err != nil {
 		return nil, err
 	}
-	out := &SignOffResult{Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name + textSuffix), Envelope: w.dir.Abs(name + envelopeSuffix),
+	out := &SignOffResult{Stage: s.stage, Version: t.record.Version, Emergency: t.record.Emergency, Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name + textSuffix), Envelope: w.dir.Abs(name + envelopeSuffix),
 		Form: w.dir.Abs(name + slot.FormSuffix), PDF: w.dir.Abs(name + pageSuffix), Evidence: w.dir.Abs(name + evidence.Suffix)}
 	if err := w.report(ctx, t, s, policy, name, rec, signedStage{envelopes, decisionsOf(rec), want.Forms}); err != nil {
 		return nil, err
@@ -341,7 +361,7 @@ func (w *work) decide(ctx context.Context, t *Tested, o SignOffOptions, policy *
 	do := compliance.DecisionOptions{
 		Checklist: list, Variant: t.record.Variant, Machine: t.record.Machine, Policy: policy, Person: person.ID, Role: o.Role,
 		Meaning: o.Meaning, Answers: o.Answers, Refuse: o.Refuse, Reason: o.Reason, Language: compliance.Lang(o.Lang),
-		LogHeads: heads, SignedAt: w.in.now(),
+		LogHeads: heads, SignedAt: w.in.now(), Emergency: t.record.Emergency.Plain(),
 	}
 	if n := len(before.Envelopes); n > 0 {
 		do.Previous = before.Envelopes[n-1]
@@ -372,6 +392,7 @@ func (w *work) keep(t *Tested, s signature, policy *compliance.Policy, name stri
 	if d.Reason != "" {
 		info["reason"] = d.Reason
 	}
+	slot.EmergencyInfo(info, d.Emergency)
 	if !d.Request.IsZero() {
 		info["request_sha384"] = d.Request.String()
 	}

@@ -1,6 +1,7 @@
 package installer
 
 import (
+	"context"
 	"errors"
 	"os"
 	"runtime"
@@ -26,7 +27,26 @@ func (in *Installer) Versions() ([]VersionInfo, error) {
 		return nil, err
 	}
 	defer dir.Close()
-	return versions(dir)
+	out, err := versions(dir)
+	if err != nil {
+		return nil, err
+	}
+	if v, verr := in.look(); verr == nil { // without sound logs status and check say so
+		markEmergencies(out, dir, v.ledger)
+		v.close()
+	}
+	return out, nil
+}
+
+// markEmergencies says of each version whether it came by emergency.
+func markEmergencies(versions []VersionInfo, dir *slot.Dir, l *slot.Ledger) {
+	for _, m := range l.Done(slot.EventActivate) {
+		for i := range versions {
+			if versions[i].Folder == dir.Abs(m.Path) {
+				versions[i].Emergency = slot.EmergencyOf(m)
+			}
+		}
+	}
 }
 
 func versions(dir *slot.Dir) ([]VersionInfo, error) {
@@ -71,7 +91,12 @@ func (in *Installer) Status() (*Status, error) {
 }
 
 func (in *Installer) status() (s *Status, moved bool, err error) {
-	s = &Status{Root: in.c.Root, Versions: []VersionInfo{}, Stages: map[slot.Stage]StageStatus{}, Waiting: []Waiting{}, Problems: []Problem{}, Next: []string{}}
+	s = &Status{Knowledge: in.knowledge(slot.Evidence{At: in.c.Built, Source: slot.EvidenceBuild}, nil), Root: in.c.Root, Versions: []VersionInfo{}, Stages: map[slot.Stage]StageStatus{}, Waiting: []Waiting{}, Problems: []Problem{}, Emergencies: []EmergencyView{}, Next: []string{}}
+	program, err := in.running(context.Background())
+	if err == nil {
+		s.Program = program
+	}
+	s.problem(err)
 	dir, err := slot.Open(in.c.Root)
 	if fault.CodeOf(err) == fault.BundleMissing {
 		s.Next = trustCommand(verify.Oem)
@@ -89,8 +114,11 @@ func (in *Installer) status() (s *Status, moved bool, err error) {
 }
 
 func (s *Status) problem(err error) {
-	if err != nil {
-		s.Problems = append(s.Problems, Problem{Code: fault.CodeOf(err), Message: err.Error()})
+	if err == nil {
+		return
+	}
+	if p := (Problem{Code: fault.CodeOf(err), Message: err.Error()}); !slices.Contains(s.Problems, p) {
+		s.Problems = append(s.Problems, p)
 	}
 }
 
@@ -102,10 +130,10 @@ func (s *Status) fill(in *Installer, dir *slot.Dir) error {
 	s.busy(in)
 	store, err := dir.Roots()
 	s.problem(err)
-	s.Trust = err == nil && store.Has(verify.Oem)
-	if err == nil {
-		s.problem(dir.CheckVendorKey(store))
+	if err != nil {
+		store = nil
 	}
+	s.Trust = err == nil && store.Has(verify.Oem)
 	site := err == nil && store.Has(verify.Site)
 	g := ground{in: in, dir: dir, ledger: &slot.Ledger{}}
 	v, err := in.look()
@@ -117,6 +145,9 @@ func (s *Status) fill(in *Installer, dir *slot.Dir) error {
 		h, err := history(in, dir, v.ledger)
 		s.problem(err)
 		s.ModelFamily, s.Floor = h.Family, h.Floor
+		s.Knowledge, err = g.knowledge()
+		s.problem(err)
+		markEmergencies(s.Versions, dir, v.ledger)
 	}
 	sound := err == nil // without logs, nothing can be compared
 	if dir.Stopped() {
@@ -141,6 +172,12 @@ func (s *Status) fill(in *Installer, dir *slot.Dir) error {
 		if r.Previous != nil {
 			st.Previous = r.Previous.Version
 		}
+		if store != nil {
+			if _, err := dir.Authentic(store, r.Folder, r.Judged()); fault.CodeOf(err) == fault.Revoked {
+				st.Revoked = true
+				s.problem(err)
+			}
+		}
 		s.Stages[stage] = st
 	}
 	var policy *compliance.Policy
@@ -148,6 +185,14 @@ func (s *Status) fill(in *Installer, dir *slot.Dir) error {
 		policy, err = g.policy()
 		s.problem(err)
 		s.Policy = policy != nil
+	}
+	s.Emergencies = g.emergencies(policy, records)
+	for stage, st := range s.Stages {
+		st.Emergency = emergencyView(s.Emergencies, records[stage])
+		s.Stages[stage] = st
+	}
+	if sound && s.Program != nil {
+		s.problem(in.installedProgram(context.Background(), dir, g.ledger, s.Program))
 	}
 	s.Next = s.next(g, records, policy, site)
 	switch {
@@ -254,6 +299,9 @@ func (s *Status) next(g ground, records map[slot.Stage]*slot.Record, policy *com
 			return cmd
 		}
 	}
+	if cmd := s.reviewNext(paper, live, on); cmd != nil {
+		return cmd
+	}
 	if paper != nil && !(on && live.Same(paper)) && !rolledBackFrom(live, paper) {
 		if cmd := signOff(slot.Live, paper); cmd != nil {
 			return cmd
@@ -264,6 +312,37 @@ func (s *Status) next(g ground, records map[slot.Stage]*slot.Record, policy *com
 		return []string{"live", "enable"}
 	}
 	return []string{"check", "--stage", "live"}
+}
+
+// reviewNext is the command that signs the review which live waits for; nil when an emergency may still go live before it.
+func (s *Status) reviewNext(paper, live *slot.Record, on bool) []string {
+	owed := 0
+	for _, e := range s.Emergencies {
+		if e.Review == "owed" {
+			owed++
+		}
+	}
+	for _, e := range s.Emergencies {
+		if e.Review != "owed" {
+			continue
+		}
+		unused := e.LiveHours > 0 && !e.LiveUsed && paper != nil && paper.Emergency != nil && paper.Version == e.Version
+		if unused && owed == 1 {
+			continue
+		}
+		who := "<person>"
+		if len(e.People) > 0 {
+			who = e.People[0]
+		}
+		return []string{"signoff", "--stage", string(slot.Live), "--review", "--version", e.Version, "--operator", who,
+			"--key", "<" + who + ".key>", "--comment", "<what you looked at>"}
+	}
+	if paper != nil && paper.Emergency != nil && !(on && live.Same(paper)) {
+		if e := emergencyView(s.Emergencies, paper); e != nil && (e.LiveHours == 0 || e.Review == "refused") {
+			return []string{"install", "<bundle.tar.zst signed by the vendor>"}
+		}
+	}
+	return nil
 }
 
 func trustCommand(of verify.Root) []string {

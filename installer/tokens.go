@@ -29,6 +29,7 @@ type Fitted struct {
 	verdicts []hwprobe.Verdict
 	order    []string // eligible variants still to try; the first is the choice
 	library  library
+	reason   string // of an emergency
 }
 
 // library is an engine library below the root.

@@ -45,6 +45,8 @@ type work struct {
 	actor  string
 	halted bool              // this step settled a stop
 	facts  map[string]string // what refusals in this step are about: source, version, manifest
+
+	emergency bool // this step is about a version that was installed by emergency: each entry says so
 }
 
 // demands are what a writing step asks for.
@@ -208,6 +210,7 @@ func (w *work) settle(ctx context.Context) error {
 		}
 	}
 	w.finishPaper(ctx)
+	w.settleTrust()
 	return w.remember()
 }
 
@@ -422,6 +425,7 @@ func (w *work) outcome(log audit.Log, stage slot.Stage, o outcome) error {
 
 // append writes one entry and takes its mark into the ledger.
 func (w *work) append(log audit.Log, e audit.Entry) error {
+	w.mark(&e)
 	out, err := w.logs.Append(log, e)
 	if err != nil {
 		return err
@@ -430,6 +434,17 @@ func (w *work) append(log audit.Log, e audit.Entry) error {
 		w.ledger.Add(m)
 	}
 	return nil
+}
+
+// mark says of an entry that it is about a version that was installed by emergency.
+func (w *work) mark(e *audit.Entry) {
+	if w.emergency {
+		e.RuntimeFlags = maps.Clone(e.RuntimeFlags)
+		if e.RuntimeFlags == nil {
+			e.RuntimeFlags = map[string]string{}
+		}
+		e.RuntimeFlags[slot.FlagEmergency] = "yes"
+	}
 }
 
 // note writes an entry that announces nothing.
@@ -478,6 +493,7 @@ func (w *work) refuse(d demands, err error) error {
 	detail["message"] = err.Error()
 	e := audit.Entry{Stage: string(d.stage), Status: audit.StatusRefused, Event: d.what, Actor: w.actor,
 		Code: string(fault.CodeOf(err)), Detail: detail}
+	w.mark(&e)
 	out, lerr := w.logs.Append(audit.Log(d.stage.Log()), e)
 	if lerr != nil {
 		return w.in.unlogged(err)
@@ -544,22 +560,33 @@ func (w *work) policy() (*compliance.Policy, error) {
 	return w.dir.Policy(store, w.ledger)
 }
 
-// history is what this root knows, from its memory and its logs.
+// history is what this root knows, from its memory and its logs, once its trust roots and policy are what the logs made them.
 func history(in *Installer, dir *slot.Dir, l *slot.Ledger) (verify.History, error) {
 	s, err := dir.State()
 	if err != nil {
 		return verify.History{}, err
 	}
 	mergeState(s, l)
-	h := verify.History{Family: s.ModelFamily, Floor: s.Floor, Seen: s.Seen, Evidence: in.c.Built}
+	h := verify.History{Family: s.ModelFamily, Floor: s.Floor, Seen: s.Seen, Evidence: l.Evidence(in.c.Built).At, Clock: in.c.Clock()}
 	for _, m := range l.Done(slot.EventActivate) {
-		if t, err := time.Parse(time.RFC3339, m.Info[slot.InfoCreated]); err == nil && t.After(h.Evidence) {
-			h.Evidence = t
-		}
 		// The log is signed, the memory is not: where both speak, the log is right.
 		if d, err := bundle.ParseDigest(m.Info[slot.InfoManifest]); err == nil && h.Seen != nil {
 			h.Seen[m.Info[slot.InfoVersion]] = d
 		}
+	}
+	store, err := dir.Roots()
+	if err != nil {
+		return h, err
+	}
+	if err := dir.CheckTrust(l, store); err != nil {
+		return h, err
+	}
+	policy, err := dir.Policy(store, l)
+	if err != nil {
+		return h, err
+	}
+	if policy != nil {
+		h.MaxAgeDays = policy.MaxAgeDays
 	}
 	return h, nil
 }

@@ -65,11 +65,11 @@ func (s *start) check() {
 	if stage == slot.Demo {
 		stage = slot.Live
 	}
-	root := s.w.root
+	root, built := s.w.root, s.w.in.Built()
 	var answer *gate.Answer
 	s.answer, s.refused = nil, nil
 	s.task = s.w.run(func(ctx context.Context) (err error) {
-		answer, err = gate.Check(ctx, root, gate.Options{Stage: stage, Actor: "window"})
+		answer, err = gate.Check(ctx, root, gate.Options{Stage: stage, Actor: "window", Built: built})
 		return err
 	}, nil, func(err error) {
 		if !s.w.showing(s) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -188,6 +189,26 @@ func TestSmallFilesCannotAskForManyParts(t *testing.T) {
 	raw := msg(func(w *writer) { w.bytes(7, bytes.Repeat([]byte{0x0a, 0x00}, MaxItems+1)) })
 	if _, err := Parse(raw); err == nil || !strings.Contains(err.Error(), "more than") {
 		t.Errorf("got %v, wanted a refusal", err)
+	}
+}
+
+// Two bytes can stand for a node, an attribute or a type; what they become must stay in proportion to the file.
+func TestSmallFilesCannotAskForMuchMemory(t *testing.T) {
+	const n = 1 << 20
+	for name, inner := range map[string][]byte{
+		"nodes":        bytes.Repeat([]byte{0x0a, 0x00}, n),
+		"initializers": bytes.Repeat([]byte{0x2a, 0x00}, n),
+		"inputs":       bytes.Repeat([]byte{0x5a, 0x00}, n),
+	} {
+		raw := msg(func(w *writer) { w.bytes(7, inner) })
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := Parse(raw)
+		runtime.ReadMemStats(&after)
+		// Lists grow by copying, so that more is taken in all than at one time.
+		if took := after.TotalAlloc - before.TotalAlloc; fault.CodeOf(err) != fault.ModelInvalid || took > 4*(baseMemory+memoryPerByte*2*n) {
+			t.Errorf("%s: took %d MiB: %v", name, took>>20, err)
+		}
 	}
 }
 

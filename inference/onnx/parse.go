@@ -16,7 +16,7 @@ func Parse(raw []byte) (*Model, error) {
 	if int64(len(raw)) > MaxBytes {
 		return nil, invalid("the model file has %d bytes, wanted at most %d", len(raw), int64(MaxBytes))
 	}
-	r := &reader{}
+	r := newReader(raw)
 	m := &Model{}
 	if err := r.model(raw, m); err != nil {
 		return nil, err
@@ -241,7 +241,7 @@ func (r *reader) attribute(f field, depth int, a *Attribute) error {
 				return err
 			}
 			a.Strings = append(a.Strings, b)
-			return r.item()
+			return r.item(stringBytes)
 		case 14:
 			a.Of = &Type{}
 			return r.typ(f, 0, a.Of)

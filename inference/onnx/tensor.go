@@ -48,7 +48,7 @@ func (r *reader) tensorBytes(b []byte) (*Tensor, error) {
 				return err
 			}
 			p.strings = append(p.strings, string(s))
-			return r.item()
+			return r.item(stringBytes)
 		case 7:
 			return f.varints("tensor", &p.i64)
 		case 8:
@@ -191,7 +191,7 @@ func ParseTensor(pb []byte) (*tensor.Tensor, string, error) {
 	if int64(len(pb)) > MaxBytes {
 		return nil, "", invalid("the tensor file has %d bytes, wanted at most %d", len(pb), int64(MaxBytes))
 	}
-	t, err := (&reader{}).tensorBytes(pb)
+	t, err := newReader(pb).tensorBytes(pb)
 	if err != nil {
 		return nil, "", err
 	}
@@ -206,7 +206,7 @@ func ParseSequence(pb []byte) ([]tensor.Map, string, error) {
 	if int64(len(pb)) > MaxBytes {
 		return nil, "", invalid("the sequence file has %d bytes, wanted at most %d", len(pb), int64(MaxBytes))
 	}
-	r := &reader{}
+	r := newReader(pb)
 	v, name, err := r.sequence(pb)
 	switch {
 	case err != nil:
@@ -229,7 +229,7 @@ func ParseValue(pb []byte, t Type) (tensor.Value, error) {
 		v, _, err := ParseTensor(pb)
 		return tensor.Value{Tensor: v}, err
 	case KindSequence:
-		r := &reader{}
+		r := newReader(pb)
 		v, name, err := r.sequence(pb)
 		if err != nil {
 			return tensor.Value{}, err
@@ -245,7 +245,7 @@ func ParseValue(pb []byte, t Type) (tensor.Value, error) {
 		}
 		return v, nil
 	case KindOptional:
-		return (&reader{}).optional(pb)
+		return newReader(pb).optional(pb)
 	}
 	return tensor.Value{}, invalid("values of type %s, wanted a tensor, a sequence or an optional", t)
 }

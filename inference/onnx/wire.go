@@ -29,18 +29,43 @@ type field struct {
 }
 
 // reader counts what it has made, so that a small file cannot ask for a lot of memory.
-type reader struct{ items int }
+type reader struct {
+	items  int
+	memory int64 // of the parts made, about, in bytes
+	most   int64
+}
 
-func (r *reader) item() error {
+// What parts of a file take in memory, and what a file may ask for: so much, and a multiple of its own size. Models that
+// matter stay far below, since their parts have names.
+const (
+	messageBytes   = 256
+	dimensionBytes = 32
+	stringBytes    = 40
+	baseMemory     = 64 << 20
+	memoryPerByte  = 16
+)
+
+func newReader(file []byte) *reader {
+	return &reader{most: baseMemory + memoryPerByte*int64(len(file))}
+}
+
+func (r *reader) item(memory int64) error {
 	if r.items++; r.items > MaxItems {
 		return invalid("more than %d parts in one file", MaxItems)
+	}
+	if r.memory += memory; r.memory > r.most {
+		return invalid("the parts of this file would take more than %d bytes of memory, far more than its size", r.most)
 	}
 	return nil
 }
 
 // message calls f for each field of b.
 func (r *reader) message(what string, b []byte, f func(field) error) error {
-	if err := r.item(); err != nil {
+	size := int64(messageBytes)
+	if what == "dimension" {
+		size = dimensionBytes
+	}
+	if err := r.item(size); err != nil {
 		return err
 	}
 	for len(b) > 0 {
@@ -99,7 +124,7 @@ func (r *reader) texts(f field, what string, dst *[]string) error {
 		return err
 	}
 	*dst = append(*dst, s)
-	return r.item()
+	return r.item(stringBytes)
 }
 
 func (f field) int(what string, dst *int64) error {

@@ -69,7 +69,8 @@ const (
 	fnGetOptionalContainedType     = 251
 	fnGetResizedStringTensorBuffer = 252
 	fnSetUserLoggingFunction       = 266
-	fnCount                        = 267 // functions copied from the struct
+	fnAddExternalInMemory          = 279
+	fnCount                        = 280 // functions copied from the struct; the last of version 18
 )
 
 // Value kinds (ONNXType).

@@ -4,11 +4,14 @@ package ort
 
 import (
 	"runtime"
+	"unsafe"
 
 	"sluice/internal/fault"
 )
 
 func call(uintptr, ...uintptr) uintptr { panic("ort: call without a library") }
+
+func pathString(s string) unsafe.Pointer { return unsafe.Pointer(cString(s)) }
 
 func callback(any) uintptr { return 0 }
 

@@ -4,6 +4,7 @@ package ort
 
 import (
 	"strings"
+	"unsafe"
 
 	"github.com/ebitengine/purego"
 
@@ -15,6 +16,9 @@ func call(fn uintptr, args ...uintptr) uintptr {
 	r, _, _ := purego.SyscallN(fn, args...)
 	return r
 }
+
+// pathString is a path as the library takes it (ORTCHAR_T).
+func pathString(s string) unsafe.Pointer { return unsafe.Pointer(cString(s)) }
 
 // callback makes a C function of a Go one, for the life of the process.
 func callback(fn any) uintptr { return purego.NewCallback(fn) }

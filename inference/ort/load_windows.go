@@ -3,6 +3,8 @@ package ort
 import (
 	"errors"
 	"syscall"
+	"unicode/utf16"
+	"unsafe"
 
 	"golang.org/x/sys/windows"
 
@@ -13,6 +15,11 @@ import (
 func call(fn uintptr, args ...uintptr) uintptr {
 	r, _, _ := syscall.SyscallN(fn, args...)
 	return r
+}
+
+// pathString is a path as the library takes it (ORTCHAR_T): UTF-16.
+func pathString(s string) unsafe.Pointer {
+	return unsafe.Pointer(unsafe.SliceData(append(utf16.Encode([]rune(s)), 0)))
 }
 
 // callback makes a C function of a Go one, for the life of the process.

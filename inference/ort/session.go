@@ -16,8 +16,8 @@ import (
 type Options struct {
 	Provider string // "" or "cpu", "cuda"
 	Threads  int    // 0 is 1
-	// ExternalDir is the folder that external data is read from. The caller has checked each location in the model.
-	ExternalDir string
+	// External is the model's external data; nil where it has none.
+	External *External
 }
 
 // MaxThreads is the largest number of threads that a session takes.
@@ -46,6 +46,11 @@ func (l *Library) Open(model []byte, o Options) (*Session, error) {
 		return nil, err
 	}
 	defer l.free(fnReleaseSessionOptions, opts)
+	held, err := l.giveExternal(opts, o.External)
+	if err != nil {
+		return nil, err
+	}
+	defer held.release()
 	s := &Session{lib: l}
 	if s.listener, err = l.listen(opts); err != nil {
 		return nil, fault.New(fault.Internal, "listening to the engine's log: %w", err)
@@ -84,9 +89,6 @@ func (l *Library) options(o Options) (opts uintptr, err error) {
 	}
 	// Waiting threads sleep: a processor shared with a trading program is not to be burnt.
 	config := [][2]string{{"session.intra_op.allow_spinning", "0"}}
-	if o.ExternalDir != "" {
-		config = append(config, [2]string{"session.model_external_initializers_file_folder_path", o.ExternalDir})
-	}
 	switch o.Provider {
 	case "", "cpu":
 	case "cuda":
@@ -100,12 +102,19 @@ func (l *Library) options(o Options) (opts uintptr, err error) {
 			With("provider", o.Provider)
 	}
 	for _, kv := range config {
-		k, v := cString(kv[0]), cString(kv[1])
-		if err := l.do(fnAddSessionConfigEntry, opts, uintptr(unsafe.Pointer(k)), uintptr(unsafe.Pointer(v))); err != nil {
-			return opts, fault.New(fault.Internal, "setting %q: %w", kv[0], err)
+		if err := l.configure(opts, kv[0], kv[1]); err != nil {
+			return opts, err
 		}
 	}
 	return opts, nil
+}
+
+func (l *Library) configure(opts uintptr, key, value string) error {
+	k, v := cString(key), cString(value)
+	if err := l.do(fnAddSessionConfigEntry, opts, uintptr(unsafe.Pointer(k)), uintptr(unsafe.Pointer(v))); err != nil {
+		return fault.New(fault.Internal, "setting %q: %w", key, err)
+	}
+	return nil
 }
 
 func (l *Library) appendCUDA(opts uintptr) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -353,6 +354,15 @@ func FuzzLoadAndRun(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		defer func() {
+			// All that was ever taken: tensors within the limit, over and over again, and what the file itself becomes.
+			runtime.ReadMemStats(&after)
+			if took := after.TotalAlloc - before.TotalAlloc; took > 256<<20 {
+				t.Errorf("%d MiB went through memory with a limit of 1 MiB", took>>20)
+			}
+		}()
 		m, err := reference.Load(raw, reference.Options{MaxMemory: 1 << 20})
 		noPanic(t, err)
 		if err != nil {

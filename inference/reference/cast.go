@@ -88,6 +88,11 @@ func cast(r *run, v *value, to tensor.DType) (*value, error) {
 		return nil, err
 	}
 	if to == tensor.String {
+		const digits = 24 // most bytes of a number in decimal, as they are allocated
+		if err := r.charge(digits * int64(v.data.len())); err != nil {
+			return nil, err
+		}
+		out.buf.size += digits * int64(v.data.len())
 		return out, format(of[string](out), v)
 	}
 	switch d := v.data.(type) {

@@ -365,12 +365,19 @@ func (c *compiler) constant(t *onnx.Tensor) (*value, error) {
 		}
 		t2.Raw = raw
 	}
-	size := max(int64(len(t2.Raw)), 16*int64(len(t2.Strings)))
-	if size > c.m.most-c.m.used {
-		return nil, tooLarge("the model's constants need more than %d bytes", c.m.most)
+	if err := c.keep(max(int64(len(t2.Raw)), 16*int64(len(t2.Strings)))); err != nil {
+		return nil, err
 	}
-	c.m.used += size
 	return fromTensor(&t2, c.m.most)
+}
+
+// keep charges memory that the model holds for as long as it lives.
+func (c *compiler) keep(n int64) error {
+	if n > c.m.most-c.m.used {
+		return tooLarge("the model's constants need more than %d bytes", c.m.most)
+	}
+	c.m.used += n
+	return nil
 }
 
 func (c *compiler) external(t *onnx.Tensor) ([]byte, error) {

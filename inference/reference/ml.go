@@ -14,15 +14,11 @@ func opZipMap(b *builder) (kernel, error) {
 	if n == 0 || len(texts) > 0 && len(ints) > 0 {
 		return nil, invalid("%d names and %d numbers as keys, wanted one kind", len(texts), len(ints))
 	}
-	for i := range ints {
-		if slices.Contains(ints[:i], ints[i]) {
-			return nil, invalid("key %d stands twice", ints[i])
-		}
+	if k, twice := repeated(ints); twice {
+		return nil, invalid("key %d stands twice", k)
 	}
-	for i := range texts {
-		if slices.Contains(texts[:i], texts[i]) {
-			return nil, invalid("key %q stands twice", texts[i])
-		}
+	if k, twice := repeated(texts); twice {
+		return nil, invalid("key %q stands twice", k)
 	}
 	return func(r *run, in []*value) ([]*value, error) {
 		x := of[float32](in[0])
@@ -30,7 +26,8 @@ func opZipMap(b *builder) (kernel, error) {
 		if rank < 1 || rank > 2 || in[0].shape[rank-1] != n {
 			return nil, invalid("values of shape %d for %d keys", in[0].shape, n)
 		}
-		if err := r.charge(int64(len(x)) * 32); err != nil {
+		// A map is a struct of three slices; key and value of an element take 20 bytes.
+		if err := r.charge(int64(rowsOf(in[0]))*96 + int64(len(x))*20); err != nil {
 			return nil, err
 		}
 		maps := make([]tensor.Map, rowsOf(in[0]))
@@ -39,6 +36,18 @@ func opZipMap(b *builder) (kernel, error) {
 		}
 		return []*value{{maps: maps}}, nil
 	}, nil
+}
+
+// repeated finds an element that stands twice in a list.
+func repeated[T comparable](list []T) (k T, twice bool) {
+	seen := make(map[T]bool, len(list))
+	for _, k := range list {
+		if seen[k] {
+			return k, true
+		}
+		seen[k] = true
+	}
+	return k, false
 }
 
 // perColumn gives one number for each of cols columns.

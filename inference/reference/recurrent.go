@@ -164,6 +164,9 @@ func (c *cells) shapes(r *run, lens *value) error {
 			return invalid("%s of shape %d, wanted %d", s.what, s.v.shape, s.want)
 		}
 	}
+	if err := r.charge(8 * int64(c.batch)); err != nil { // not worth giving back
+		return err
+	}
 	c.lens = make([]int, c.batch)
 	for i := range c.lens {
 		c.lens[i] = c.steps

@@ -103,6 +103,9 @@ func slice(r *run, v *value, starts, ends, axes, steps []int64) ([]*value, error
 	if len(starts) != len(ends) || axes != nil && len(axes) != len(starts) || steps != nil && len(steps) != len(starts) {
 		return nil, invalid("a slice with %d starts, %d ends, %d axes, %d steps", len(starts), len(ends), len(axes), len(steps))
 	}
+	if len(starts) > len(v.shape) {
+		return nil, invalid("a slice with %d starts of a tensor with %d dimensions", len(starts), len(v.shape))
+	}
 	if axes == nil {
 		for i := range starts {
 			axes = append(axes, int64(i))

@@ -28,9 +28,12 @@ type treeNode struct {
 	value   float64
 	nanYes  bool // a missing value goes the way of true
 	yes, no int
-	members []float64
+	members map[float64]bool
 	weights []treeWeight
 }
+
+// nodeBytes is what one node takes: itself, its weight, and its place in the index while the trees are built.
+const nodeBytes = 160
 
 type treeWeight struct {
 	target int
@@ -83,10 +86,10 @@ func (f *forest) check() error {
 	return nil
 }
 
-// leaf follows one tree.
-func leaf[T float](f *forest, root int, row []T) *treeNode {
-	n := &f.nodes[root]
-	for n.mode != leafNode {
+// leaf follows one tree and counts its steps.
+func leaf[T float](f *forest, root int, row []T) (n *treeNode, steps int) {
+	n = &f.nodes[root]
+	for ; n.mode != leafNode; steps++ {
 		x := float64(row[n.feature])
 		yes := false
 		switch n.mode {
@@ -103,7 +106,7 @@ func leaf[T float](f *forest, root int, row []T) *treeNode {
 		case branchNEQ:
 			yes = x != n.value
 		case branchMember:
-			yes = slices.Contains(n.members, x)
+			yes = n.members[x]
 		}
 		if yes || n.nanYes && x != x {
 			n = &f.nodes[n.yes]
@@ -111,7 +114,7 @@ func leaf[T float](f *forest, root int, row []T) *treeNode {
 			n = &f.nodes[n.no]
 		}
 	}
-	return n
+	return n, steps
 }
 
 // numbers reads a list that versions before 3 keep as floats and later ones perhaps as a tensor.
@@ -155,6 +158,9 @@ func (b *builder) forest(prefix string, targets int) (*forest, error) {
 		return nil, invalid("the lists that describe tree nodes have different lengths, or are empty")
 	}
 	type key struct{ tree, node int64 }
+	if err := b.c.keep(int64(n) * nodeBytes); err != nil {
+		return nil, err
+	}
 	at := make(map[key]int, n)
 	f := &forest{nodes: make([]treeNode, n)}
 	known := map[int64]bool{}
@@ -236,11 +242,14 @@ const (
 	aggregateMax
 )
 
-func sumRow[T float](f *forest, row []T, how int, to *scores) {
+// sumRow adds up the leaves of one row and gives the work it took.
+func sumRow[T float](f *forest, row []T, how int, to *scores) (work int) {
 	clear(to.s)
 	clear(to.has)
 	for _, root := range f.roots {
-		for _, w := range leaf(f, root, row).weights {
+		n, steps := leaf(f, root, row)
+		work += 16 + steps + len(n.weights)
+		for _, w := range n.weights {
 			switch {
 			case how == aggregateSum || how == aggregateAverage:
 				to.s[w.target] += w.value
@@ -255,6 +264,7 @@ func sumRow[T float](f *forest, row []T, how int, to *scores) {
 			to.s[i] /= float64(len(f.roots))
 		}
 	}
+	return work + len(to.s)
 }
 
 // transform turns scores into what a model reports.
@@ -327,17 +337,23 @@ func eachRow(r *run, f *forest, in *value, targets, how int, do func(i int, s *s
 		return err
 	}
 	defer r.drop(x)
+	done, err := r.scratch(targets, 9)
+	if err != nil {
+		return err
+	}
+	defer done()
 	s := &scores{make([]float64, targets), make([]bool, targets)}
 	for i := range rows {
+		work := 0
 		if x.dt == tensor.Float32 {
-			sumRow(f, of[float32](x)[i*cols:(i+1)*cols], how, s)
+			work = sumRow(f, of[float32](x)[i*cols:(i+1)*cols], how, s)
 		} else {
-			sumRow(f, of[float64](x)[i*cols:(i+1)*cols], how, s)
+			work = sumRow(f, of[float64](x)[i*cols:(i+1)*cols], how, s)
 		}
 		if err := do(i, s); err != nil {
 			return err
 		}
-		if err := r.alive(32 * len(f.roots)); err != nil {
+		if err := r.alive(2 * work); err != nil {
 			return err
 		}
 	}
@@ -596,6 +612,9 @@ func (b *builder) forest5(targets int) (*forest, error) {
 		len(missing) != 0 && len(missing) != n || len(weight) != len(target) || len(roots) == 0 {
 		return nil, invalid("the lists that describe trees have different lengths, or are empty")
 	}
+	if err := b.c.keep(int64(n+len(target)) * nodeBytes); err != nil {
+		return nil, err
+	}
 	f := &forest{nodes: make([]treeNode, n+len(target))}
 	for i, t := range target {
 		if t < 0 || t >= int64(targets) {
@@ -616,16 +635,16 @@ func (b *builder) forest5(targets int) (*forest, error) {
 		}
 		return int(k), nil
 	}
-	var sets [][]float64
+	var sets []map[float64]bool
 	if members != nil {
-		set := []float64{}
+		set := map[float64]bool{}
 		for _, m := range float64s(members) {
 			if m != m {
 				sets = append(sets, set)
-				set = []float64{}
+				set = map[float64]bool{}
 				continue
 			}
-			set = append(set, m)
+			set[m] = true
 		}
 	}
 	for i := range n {

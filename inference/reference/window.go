@@ -42,11 +42,12 @@ func (b *builder) window(dilations bool) *window {
 // placed is a window laid over a tensor of known size: n positions in each dimension.
 type placed struct {
 	in, out, kernel, stride, dilation, before, after []int
+	where                                            []int // scratch of positions
 }
 
 func (w *window) place(in []int, kernel []int) (*placed, error) {
 	n := len(in)
-	p := &placed{in: in, kernel: kernel, out: make([]int, n), before: make([]int, n), after: make([]int, n)}
+	p := &placed{in: in, kernel: kernel, out: make([]int, n), before: make([]int, n), after: make([]int, n), where: make([]int, n)}
 	var err error
 	if p.stride, err = ones(w.strides, n, "strides"); err != nil {
 		return nil, err
@@ -132,8 +133,7 @@ func (p *placed) positions(pos []int, strides []int, f func(off int, at []int)) 
 		}
 		at[i] = lo[i]
 	}
-	var inA [maxRank]int
-	where := inA[:n]
+	where := p.where // handed to f: one of its own for each window would be garbage
 	for {
 		off := 0
 		for i := range at {
@@ -367,17 +367,19 @@ func maxPool[T number](r *run, out, idx, in *value, p *placed, byColumn bool) er
 		}
 	}
 	x, y, at := of[T](in), of[T](out), of[int64](idx)
-	i := 0
+	// One function for all windows: one for each would be as much memory again as the output.
+	i, base, taps, found := 0, 0, 0, false
+	take := func(off int, where []int) {
+		if v := x[base+off]; !found || v > y[i] || v != v {
+			found, y[i], at[i] = true, v, int64(base+dot(where, named))
+		}
+		taps++
+	}
 	for c := range in.shape[0] * in.shape[1] {
-		from := x[c*plane : (c+1)*plane]
+		base = c * plane
 		err := walk(r, p.out, func(_ int, pos []int) error {
-			found, taps := false, 0
-			p.positions(pos, strides, func(off int, where []int) {
-				if v := from[off]; !found || v > y[i] || v != v {
-					found, y[i], at[i] = true, v, int64(c*plane+dot(where, named))
-				}
-				taps++
-			})
+			found, taps = false, 0
+			p.positions(pos, strides, take)
 			if !found {
 				return unsupported("a pool over nothing but padding")
 			}
@@ -418,16 +420,17 @@ func averagePool[T float](r *run, out, in *value, p *placed, includePad bool) er
 	plane := count(p.in)
 	strides := stridesOf(p.in)
 	x, y := of[T](in), of[T](out)
-	i := 0
+	i, base, s, taps := 0, 0, 0.0, 0
+	add := func(off int, _ []int) {
+		s += float64(x[base+off])
+		taps++
+	}
 	for c := range in.shape[0] * in.shape[1] {
-		from := x[c*plane : (c+1)*plane]
+		base = c * plane
 		err := walk(r, p.out, func(_ int, pos []int) error {
-			s, n := 0.0, 0
-			p.positions(pos, strides, func(off int, _ []int) {
-				s += float64(from[off])
-				n++
-			})
-			taps := n
+			s, taps = 0, 0
+			p.positions(pos, strides, add)
+			n := taps
 			if includePad {
 				n = 1
 				for d, at := range pos {

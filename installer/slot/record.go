@@ -32,7 +32,7 @@ type Record struct {
 	Variant        string          `json:"variant"`
 	Folder         string          `json:"folder"` // below the root, with slashes
 	ManifestSHA384 bundle.Digest   `json:"manifest_sha384"`
-	TrustRoot      int             `json:"trust_root"` // number of the oem root that the bundle was judged by
+	TrustRoot      int             `json:"trust_root"` // number of the oem root (in an emergency the site's) that the bundle was judged by
 	Engine         Engine          `json:"engine"`
 	Proof          Proof           `json:"proof"`
 	Machine        Machine         `json:"machine"`
@@ -46,6 +46,21 @@ type Record struct {
 	Reason         string          `json:"reason,omitempty"`   // live: why it was switched off or rolled back
 	Rollback       *SignOff        `json:"rollback,omitempty"` // live: the signed statement that brought this version back
 	Previous       *Record         `json:"previous,omitempty"` // live: the way back; has no previous of its own
+	Emergency      *Emergency      `json:"emergency,omitempty"`
+}
+
+// Emergency marks a version that the site signed itself; see package compliance.
+type Emergency = compliance.Emergency
+
+// Judged says by whose trust root a version folder is authenticated.
+type Judged struct {
+	TrustRoot int        // number of the oem root, or of the site's in an emergency
+	Emergency *Emergency // nil: the vendor signed it
+}
+
+// Judged is how the record's version came to be trusted.
+func (r *Record) Judged() Judged {
+	return Judged{TrustRoot: r.TrustRoot, Emergency: r.Emergency.Plain()}
 }
 
 // Engine is what ran the golden cases, and what the gate will run.
@@ -69,6 +84,9 @@ type Proof struct {
 	LimitMS  float64 `json:"limit_ms"`
 	PeakMiB  int64   `json:"peak_mib"`
 	LimitMiB int64   `json:"limit_mib"`
+	// Evidence is where the engine itself says that it ran the models; Confinement what kept the child in meanwhile.
+	Evidence    []inference.Placement  `json:"evidence,omitempty"`
+	Confinement *inference.Confinement `json:"confinement,omitempty"`
 	// Report is the whole smoke report under reports/.
 	Report *compliance.Source `json:"report,omitempty"`
 }
@@ -204,6 +222,14 @@ func (r *Record) check() error {
 			return err
 		}
 	}
+	if e := r.Emergency; e != nil {
+		if err := e.Check(); err != nil {
+			return err
+		}
+		if e.Window != nil && r.Stage != Live {
+			return fmt.Errorf("stage %q has a time of live by emergency", r.Stage)
+		}
+	}
 	if _, err := time.Parse(time.RFC3339, r.At); err != nil {
 		return fmt.Errorf("time %q: %w", r.At, err)
 	}
@@ -229,10 +255,10 @@ func (s SignOff) check() error {
 	return nil
 }
 
-// Same says whether both records name the same bytes: version, variant, manifest and folder.
+// Same says whether both records name the same bytes (version, variant, manifest and folder), trusted in the same way.
 func (r *Record) Same(o *Record) bool {
 	return r != nil && o != nil && r.Version == o.Version && r.Variant == o.Variant &&
-		r.ManifestSHA384 == o.ManifestSHA384 && r.Folder == o.Folder
+		r.ManifestSHA384 == o.ManifestSHA384 && r.Folder == o.Folder && r.Emergency.Same(o.Emergency)
 }
 
 // Record reads a stage's record and its digest; nil without an error when there is none.
