@@ -2,7 +2,7 @@
 //
 // Every block that begins with ```sh is run, in the page's order, in one shell that stops at the first error, in an empty
 // folder with sluice on PATH. What a page takes for granted stands in comments <!-- before: COMMAND -->, which readers do
-// not see. Blocks of other kinds are not run: ```text for output, ``` for what needs another machine. A command that must
+// not see; so do checks of what a block did, and they may have several lines. Blocks of other kinds are not run: ```text for output, ``` for what needs another machine. A command that must
 // be refused is written "COMMAND || echo refused".
 package doctest
 
@@ -23,7 +23,7 @@ import (
 const docs = "../../docs"
 
 var (
-	blocks = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$|^<!-- before: (.*?) -->$")
+	blocks = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$|^<!-- before:\\s(.*?)\\s-->$")
 	needs  = regexp.MustCompile("(?m)^<!-- needs: (.*?) -->$")
 	fences = regexp.MustCompile("(?m)^```sh$")
 
@@ -107,6 +107,13 @@ func TestPages(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		if twin := english(name); twin != "" {
+			if raw, err := os.ReadFile(filepath.Join(docs, twin)); err == nil {
+				if same, _ := script(raw); same == text {
+					return nil // its English twin runs the very same commands
+				}
+			}
+		}
 		t.Run(filepath.ToSlash(name), func(t *testing.T) {
 			t.Parallel()
 			for _, m := range needs.FindAllSubmatch(page, -1) {
@@ -128,6 +135,44 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// english is the English twin of a Polish page; empty for other pages.
+func english(name string) string {
+	twin, _ := strings.CutPrefix(filepath.ToSlash(name), "pl/")
+	if twin == filepath.ToSlash(name) {
+		return ""
+	}
+	return twin
+}
+
+// TestTwins: a runbook asks for the same commands in both languages, comments aside.
+func TestTwins(t *testing.T) {
+	comment := regexp.MustCompile(`(?m)(^|\s+)#.*$`)
+	twins := 0
+	for _, name := range []string{"key-rotation.md", "lost-key.md", "leaked-key.md", "emergency.md"} {
+		var said []string
+		for _, dir := range []string{"runbooks", "pl/runbooks"} {
+			page, err := os.ReadFile(filepath.Join(docs, dir, name))
+			if err != nil {
+				t.Log(err)
+				continue
+			}
+			text, _ := script(page)
+			said = append(said, comment.ReplaceAllString(text, ""))
+		}
+		if len(said) == 2 {
+			twins++
+			if said[0] != said[1] {
+				t.Errorf("%s: the commands differ between the languages", name)
+			}
+		} else if len(said) == 1 {
+			t.Errorf("%s is there in one language only", name)
+		}
+	}
+	if twins < 3 {
+		t.Errorf("%d runbooks in both languages", twins)
+	}
+}
+
 func run(t *testing.T, sh, text string) {
 	dir := t.TempDir()
 	t.Cleanup(func() { exec.Command("chmod", "-R", "u+w", dir).Run() }) // installed versions are read-only
@@ -137,7 +182,8 @@ func run(t *testing.T, sh, text string) {
 	}
 	cmd := exec.CommandContext(t.Context(), sh, "-eux", page)
 	cmd.Dir = dir
-	cmd.Env = []string{"PATH=" + program(t) + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + dir, "LC_ALL=C.UTF-8", "USER=anna"}
+	cmd.Env = []string{"PATH=" + program(t) + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + dir, "LC_ALL=C.UTF-8", "USER=anna",
+		"SLUICE_ROOT=" + filepath.Join(dir, "root")} // no page reaches the machine's own installation
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
