@@ -185,7 +185,7 @@ func (a *app) commands() *cobra.Command {
 	}
 	for _, group := range []func() []*cobra.Command{
 		a.demoVerbs, a.statusVerbs, a.keyVerbs, a.trustVerbs, a.policyVerbs, a.bundleVerbs, a.probeVerbs,
-		a.installVerbs, a.signoffVerbs, a.liveVerbs, a.logVerbs,
+		a.installVerbs, a.signoffVerbs, a.liveVerbs, a.leaseVerbs, a.logVerbs,
 	} {
 		top.AddCommand(group()...)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
+	"strings"
 
 	"sluice/audit"
 	"sluice/bundle"
@@ -299,7 +301,7 @@ func (j *judge) mayTrade(ctx context.Context, found *slot.Record) error {
 	return j.emergency(r)
 }
 
-// unedited compares the stage's record and the trust roots with what the logs last made them, and the published key of
+// unedited compares all records, policies and trust roots with what the logs last made them, and the published key of
 // the vendor with its trust root.
 func (j *judge) unedited() error {
 	have := slot.Absent
@@ -309,8 +311,21 @@ func (j *judge) unedited() error {
 	if err := j.ledger.Check(j.o.Stage.RecordFile(), have); err != nil {
 		return err
 	}
+	names := []string{}
+	for _, s := range slot.Stages() {
+		if s != j.o.Stage {
+			names = append(names, s.RecordFile())
+		}
+	}
 	for _, of := range []verify.Root{verify.Oem, verify.Site} {
-		name := slot.KeysDir + "/" + string(of) + "/1.root.json"
+		names = append(names, slot.KeysDir+"/"+string(of)+"/1.root.json")
+	}
+	for _, name := range j.ledger.Below(slot.ModelsDir + "/") {
+		if !strings.HasPrefix(name, slot.BundlesDir+"/") && name != j.o.Stage.RecordFile() && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
 		have, err := j.dir.Have(name)
 		if err != nil {
 			return err
