@@ -37,6 +37,7 @@ const (
 	TypeLive        = "urn:sluice:live:1"
 	TypeHead        = "urn:sluice:head:1"
 	TypeReview      = "urn:sluice:review:1"
+	TypeProgram     = "urn:sluice:program:1"
 	TypeRequest     = "urn:sluice:request:1"
 	TypeEvidence    = "urn:sluice:evidence:1"
 )
@@ -410,6 +411,31 @@ func AddSignature(envelope []byte, key ed25519.PrivateKey) ([]byte, error) {
 		return nil, err
 	}
 	return e.marshal()
+}
+
+// MergeSignatures joins the signatures of two copies of one envelope, which people signed apart from each other. Error:
+// E-SIGNATURE-INVALID when they are not copies of the same payload.
+func MergeSignatures(a, b []byte) ([]byte, error) {
+	one, err := ParseEnvelope(a)
+	if err != nil {
+		return nil, err
+	}
+	two, err := ParseEnvelope(b)
+	if err != nil {
+		return nil, err
+	}
+	if one.PayloadType != two.PayloadType || !bytes.Equal(one.Payload, two.Payload) {
+		return nil, fault.New(fault.SignatureInvalid, "the two files are not copies of one: what was signed differs")
+	}
+	for _, s := range two.Signatures {
+		if !slices.ContainsFunc(one.Signatures, func(o Signature) bool { return bytes.Equal(o.Sig, s.Sig) || o.KeyID != "" && o.KeyID == s.KeyID }) {
+			one.Signatures = append(one.Signatures, s)
+		}
+	}
+	if len(one.Signatures) > maxSignatures {
+		return nil, fault.New(fault.Limit, "together the files hold %d signatures, want at most %d", len(one.Signatures), maxSignatures)
+	}
+	return one.marshal()
 }
 
 func (e *Envelope) sign(key ed25519.PrivateKey) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -58,6 +59,8 @@ type Source struct {
 	indexChecked bool
 
 	closed sync.Once
+
+	folders []string
 }
 
 // volumeIndexSuffix is what follows a bundle's name in the name of its volume index.
@@ -78,7 +81,7 @@ func open(ctx context.Context, path string, o OpenOptions, files files) (*Source
 	if d.stall <= 0 {
 		d.stall = defaultStall
 	}
-	s := &Source{path: path, medium: d}
+	s := &Source{path: path, medium: d, folders: append([]string{filepath.Dir(path)}, o.Also...)}
 	err := s.open(ctx, o.Also)
 	if err != nil {
 		_ = d.close()
@@ -265,6 +268,9 @@ func (s *Source) Kind() Kind { return s.kind }
 
 // Path is the path that was opened.
 func (s *Source) Path() string { return s.path }
+
+// Folders are where the bundle lies and the further folders that were given for it: what comes with a bundle lies beside it.
+func (s *Source) Folders() []string { return slices.Clone(s.folders) }
 
 // Size is the bundle's size in bytes as it lies on the medium, all volumes together, without the volume index.
 func (s *Source) Size() int64 { return s.medium.size() }

@@ -16,6 +16,7 @@ import (
 	"sluice/bundle"
 	"sluice/evidence"
 	"sluice/inference"
+	"sluice/installer"
 	"sluice/installer/slot"
 	"sluice/internal/fault"
 	"sluice/internal/progress"
@@ -36,8 +37,21 @@ func (a *app) bundleVerbs() []*cobra.Command {
 	})
 
 	var signKey keyFlags
-	sign := a.verb("sign BUNDLE --key K", "sign", cobra.ExactArgs(1), func(f *pflag.FlagSet) { signKey.add(a, f) },
+	var signProgram []string
+	var signVersion, signOut string
+	sign := a.verb("sign BUNDLE --key K | --program FILE… --out F --key K", "sign", cobra.MaximumNArgs(1), func(f *pflag.FlagSet) {
+		signKey.add(a, f)
+		f.StringArrayVar(&signProgram, "program", nil, a.t("flag.sign-program"))
+		f.StringVar(&signVersion, "program-version", "", a.t("flag.program-version"))
+		f.StringVar(&signOut, "out", "", a.t("flag.out-file"))
+	},
 		func(ctx context.Context, args []string) (result, error) {
+			switch {
+			case len(signProgram) > 0 && len(args) == 0:
+				return a.signPrograms(signProgram, signVersion, signOut, &signKey)
+			case len(signProgram) > 0 || len(args) == 0 || signVersion != "" || signOut != "":
+				return nil, usage("sign wants either one bundle, or --program FILE and --out FILE")
+			}
 			key, err := signKey.one(a)
 			if err != nil {
 				return nil, err
@@ -54,8 +68,16 @@ func (a *app) bundleVerbs() []*cobra.Command {
 	}, func(ctx context.Context, args []string) (result, error) { return a.inspect(ctx, args[0], inspectAlso) })
 
 	var v verifyFlags
-	verifyCmd := a.verb("verify FILE|DIR|PACK [--pubkey PEM]", "verify", cobra.ExactArgs(1), func(f *pflag.FlagSet) { v.add(a, f) },
-		func(ctx context.Context, args []string) (result, error) { return v.run(ctx, a, args[0]) })
+	verifyCmd := a.verb("verify FILE|DIR|PACK [--pubkey PEM] | --program FILE", "verify", cobra.MaximumNArgs(1), func(f *pflag.FlagSet) { v.add(a, f) },
+		func(ctx context.Context, args []string) (result, error) {
+			switch {
+			case v.program != "" && len(args) == 0:
+				return a.verifyProgram(ctx, v.program, v.statement)
+			case v.program != "" || v.statement != "" || len(args) != 1:
+				return nil, usage("verify wants one bundle, folder or pack; or --program FILE")
+			}
+			return v.run(ctx, a, args[0])
+		})
 	return []*cobra.Command{build, sign, inspect, verifyCmd}
 }
 
@@ -169,23 +191,67 @@ func (t *trustFlags) add(a *app, f *pflag.FlagSet) {
 
 func (t *trustFlags) given() bool { return t.pubkey != "" || t.dir != "" }
 
+// outlook is what a judgement also saw: what an install would take over from the medium first, and how old what is known is.
+type outlook struct {
+	Takes     []verify.Step        `json:"trust_takes,omitempty"` // next lists of trusted keys and revocations: nothing was written
+	Knowledge *installer.Knowledge `json:"knowledge,omitempty"`
+}
+
+func (o *outlook) text(p *printer) {
+	stepLines(p, o.Takes, false)
+	if o.Knowledge != nil {
+		knowledgeLines(p, *o.Knowledge)
+	}
+}
+
 // authenticate judges an opened bundle by the given key, the given roots, or the installation's own.
 func (t *trustFlags) authenticate(ctx context.Context, a *app, src *bundle.Source) (*verify.Authentic, error) {
+	auth, _, err := t.judge(ctx, a, src)
+	return auth, err
+}
+
+// judge is authenticate that tells what else it saw. Next roots and revocation lists beside the bundle are taken in, in memory only:
+// so it says what an install would.
+func (t *trustFlags) judge(ctx context.Context, a *app, src *bundle.Source) (*verify.Authentic, outlook, error) {
+	var o outlook
 	if t.pubkey != "" && t.dir != "" {
-		return nil, usage("--pubkey and --trust exclude each other")
+		return nil, o, usage("--pubkey and --trust exclude each other")
 	}
 	if t.pubkey != "" {
 		key, err := readPublicKey(t.pubkey)
 		if err != nil {
-			return nil, err
+			return nil, o, err
 		}
-		return verify.WithKey(ctx, src, key)
+		auth, err := verify.WithKey(ctx, src, key)
+		return auth, o, err
 	}
+	h := verify.History{Evidence: a.env.Built}
 	store, err := t.store(a)
 	if err != nil {
-		return nil, err
+		return nil, o, err
 	}
-	return store.Authenticate(ctx, src, verify.History{})
+	if t.dir == "" {
+		in, err := a.installer("")
+		if err != nil {
+			return nil, o, err
+		}
+		k := in.Knowledge()
+		o.Knowledge, h.Evidence = &k, k.Evidence
+	}
+	offers, err := store.Look(src.Folders())
+	if err != nil {
+		return nil, o, err
+	}
+	if store, o.Takes, err = store.Advance(offers); err != nil {
+		return nil, o, err
+	}
+	for _, s := range o.Takes {
+		if s.Issued.After(h.Evidence) {
+			h.Evidence = s.Issued
+		}
+	}
+	auth, err := store.Authenticate(ctx, src, h)
+	return auth, o, err
 }
 
 func (t *trustFlags) store(a *app) (*verify.Store, error) {
@@ -260,12 +326,16 @@ func (r *inspectResult) text(p *printer) {
 }
 
 type verifyFlags struct {
+	program, statement string
+
 	trust   trustFlags
 	also    []string
 	anchors evidence.Anchors
 }
 
 func (v *verifyFlags) add(a *app, f *pflag.FlagSet) {
+	f.StringVar(&v.program, "program", "", a.t("flag.verify-program"))
+	f.StringVar(&v.statement, "statement", "", a.t("flag.statement"))
 	v.trust.add(a, f)
 	f.StringArrayVar(&v.also, "also", nil, a.t("flag.also"))
 	addAnchors(a, f, &v.anchors)
@@ -294,7 +364,7 @@ func (v *verifyFlags) run(ctx context.Context, a *app, path string) (result, err
 			return nil, err
 		}
 		defer src.Close()
-		if auth, err = v.trust.authenticate(ctx, a, src); err != nil {
+		if auth, r.outlook, err = v.trust.judge(ctx, a, src); err != nil {
 			return nil, err
 		}
 		if err := src.Extract(ctx, auth.Manifest(), bundle.ExtractOptions{Strict: true, Progress: a.out.progress(), Step: progress.Verify}); err != nil {
@@ -354,8 +424,11 @@ func (v *verifyFlags) folder(ctx context.Context, a *app, dir string) (*verify.A
 		if err != nil {
 			return nil, "", err
 		}
-		auth, err = store.AuthenticateInstalled(manifest, sig, newestRoot(store), verify.History{})
+		auth, err = store.AuthenticateInstalled(manifest, sig, store.Version(verify.Oem), verify.History{})
 		if err != nil {
+			return nil, "", err
+		}
+		if err := store.CheckRevoked(auth); err != nil {
 			return nil, "", err
 		}
 	}
@@ -372,16 +445,6 @@ func (v *verifyFlags) folder(ctx context.Context, a *app, dir string) (*verify.A
 	return auth, about.Variant, verify.Folder(ctx, dir, auth, about.Variant, a.out.progress())
 }
 
-// newestRoot is the version of the supplier's root that counts where no installation remembers one; 0 when there is none.
-func newestRoot(store *verify.Store) int {
-	for _, r := range store.Describe() {
-		if r.Of == verify.Oem {
-			return r.Version
-		}
-	}
-	return 0
-}
-
 type verifyResult struct {
 	Path           string          `json:"path"`
 	Container      string          `json:"container"`
@@ -395,6 +458,7 @@ type verifyResult struct {
 	TrustRoot      int             `json:"trust_root,omitempty"`
 	Signers        []verify.Signer `json:"signers"`
 	Emergency      bool            `json:"site_signed,omitempty"` // by emergency: the site's signature, not the vendor's
+	outlook
 }
 
 func (r *verifyResult) text(p *printer) {
@@ -413,6 +477,7 @@ func (r *verifyResult) text(p *printer) {
 	}
 	p.field(p.t("created"), r.Created)
 	p.field(p.t("manifest"), r.ManifestSHA384)
+	r.outlook.text(p)
 }
 
 // quoteArg makes a path fit to be pasted into a shell.

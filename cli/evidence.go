@@ -28,4 +28,7 @@ func evidenceLines(p *printer, r *inference.Report) {
 	if r.LibrarySHA384 != "" {
 		p.line("  %s", p.t("evidence.library", "digest", clean(r.LibrarySHA384)))
 	}
+	if r.Confinement != nil {
+		p.line("  %s", p.t("proof.confined", "how", clean(r.Confinement.String())))
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"sluice/inference"
 	"sluice/installer"
 	"sluice/installer/slot"
+	"sluice/verify"
 )
 
 func (a *app) installVerbs() []*cobra.Command {
@@ -43,6 +44,8 @@ func (a *app) installVerbs() []*cobra.Command {
 			return nil, err
 		}
 		o.Ask = a.openOptions(args[0], nil).Ask
+		taken := []verify.Step{}
+		o.Taken = func(s verify.Step) { taken = append(taken, s) }
 		var measured *installer.Measurement
 		if all {
 			o.Measured = func(m *installer.Measurement) { measured = m }
@@ -52,6 +55,7 @@ func (a *app) installVerbs() []*cobra.Command {
 			return nil, a.found(err, &provenResult{Measured: measured, Attempts: attempts})
 		}
 		r := a.installed(in, tested, attempts)
+		r.TrustTaken = taken
 		r.Measured = measured
 		return r, nil
 	})
@@ -128,7 +132,7 @@ func (a *app) installed(in *installer.Installer, t *installer.Tested, attempts [
 		r.Attempts = []installer.Attempt{}
 	}
 	if s, err := in.Status(); err == nil {
-		r.Next = s.Next
+		r.Next, r.Knowledge = s.Next, s.Knowledge
 	}
 	return r
 }
@@ -146,9 +150,12 @@ type installResult struct {
 	Second         *inference.SecondOpinion `json:"second_opinion,omitempty"`
 	Next           []string                 `json:"next"`
 	Emergency      *slot.Emergency          `json:"emergency,omitempty"`
+	TrustTaken     []verify.Step            `json:"trust_taken,omitempty"` // next lists of trusted keys and revocations, taken over before
+	Knowledge      installer.Knowledge      `json:"knowledge"`
 }
 
 func (r *installResult) text(p *printer) {
+	stepLines(p, r.TrustTaken, true)
 	if e := r.Emergency; e != nil {
 		p.line("%s %s", p.mark("warn"), p.bold(p.t("emergency.mark", "version", r.Version, "reason", clean(e.Reason), "by", clean(e.By))))
 		p.line("%s %s", p.mark("warn"), p.t("emergency.stops"))
@@ -162,6 +169,7 @@ func (r *installResult) text(p *printer) {
 	p.line("%s %s", p.mark("ok"), p.bold(p.t("install.done", "family", r.ModelFamily, "version", r.Version, "variant", r.Variant)))
 	p.field(p.t("install.path"), r.BundlePath)
 	p.field(p.t("manifest"), r.ManifestSHA384)
+	knowledgeLines(p, r.Knowledge)
 	p.next(r.Next)
 }
 

@@ -154,7 +154,7 @@ func (a *app) check(ctx context.Context, stage string, hold leaseFlags) (result,
 		logs = io.Discard
 	}
 	o := gate.Options{
-		Stage: s, Env: a.env.Getenv, Actor: "check", Logger: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Stage: s, Env: a.env.Getenv, Actor: "check", Built: a.env.Built, Logger: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	if err := hold.into(&o); err != nil {
 		return nil, err

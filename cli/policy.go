@@ -17,40 +17,75 @@ import (
 	"sluice/internal/fault"
 )
 
+// limitFlags are the settings of a policy that are no people: only those that were given change anything.
+type limitFlags struct {
+	flags         *pflag.FlagSet
+	closeOnExpiry bool
+	maxAgeDays    int
+	emergency     int
+}
+
+func (l *limitFlags) add(a *app, f *pflag.FlagSet) {
+	l.flags = f
+	f.BoolVar(&l.closeOnExpiry, "close-on-expiry", false, a.t("flag.close-on-expiry"))
+	f.IntVar(&l.maxAgeDays, "max-age-days", 0, a.t("flag.max-age-days"))
+	f.IntVar(&l.emergency, "emergency-live-hours", 0, a.t("flag.emergency-live-hours"))
+}
+
+// apply says whether any was given.
+func (l *limitFlags) apply(p *compliance.Policy) (any bool, err error) {
+	if l.emergency < 0 || l.emergency > compliance.MaxEmergencyHours {
+		return false, usage("--emergency-live-hours %d, want 0 to %d", l.emergency, compliance.MaxEmergencyHours)
+	}
+	for name, set := range map[string]func(){
+		"close-on-expiry": func() { p.CloseOnExpiry = l.closeOnExpiry },
+		"max-age-days":    func() { p.MaxAgeDays = l.maxAgeDays },
+
+		"emergency-live-hours": func() { p.EmergencyLiveHours = l.emergency },
+	} {
+		if l.flags.Changed(name) {
+			set()
+			any = true
+		}
+	}
+	return any, nil
+}
+
 func (a *app) policyVerbs() []*cobra.Command {
-	var initKeys, addKeys, retireKeys keyFlags
+	var initKeys, setKeys, addKeys, retireKeys keyFlags
+	var initLimits, setLimits limitFlags
 	var requireModels bool
-	var initHours, setHours int
-	var setKeys keyFlags
 	policyInit := a.verb("init --key SITEKEY", "policy.init", cobra.NoArgs, func(f *pflag.FlagSet) {
 		initKeys.add(a, f)
 		f.BoolVar(&requireModels, "require-models", true, a.t("flag.require-models"))
-		f.IntVar(&initHours, "emergency-live-hours", 0, a.t("flag.emergency-live-hours"))
+		initLimits.add(a, f)
 	}, func(ctx context.Context, _ []string) (result, error) {
 		return a.changePolicy(ctx, &initKeys, func(old *compliance.Policy) (*compliance.Policy, error) {
 			if old != nil {
 				return nil, fault.New(fault.Exists, "there is a policy already (number %d): change its people with people add and people retire", old.Number).With("path", slot.PolicyFile)
 			}
-			return &compliance.Policy{
+			p := &compliance.Policy{
 				Schema: compliance.PolicySchema, Number: 1, People: []compliance.Person{}, Stages: compliance.DefaultStages(),
-				RequireModels: requireModels, EmergencyLiveHours: initHours,
-			}, nil
+				RequireModels: requireModels,
+			}
+			_, err := initLimits.apply(p)
+			return p, err
 		})
 	})
-	set := a.verb("set --emergency-live-hours N --key SITEKEY", "policy.set", cobra.NoArgs, func(f *pflag.FlagSet) {
-		f.IntVar(&setHours, "emergency-live-hours", -1, a.t("flag.emergency-live-hours"))
+	set := a.verb("set [--max-age-days N] [--close-on-expiry] [--emergency-live-hours N] --key SITEKEY", "policy.set", cobra.NoArgs, func(f *pflag.FlagSet) {
 		setKeys.add(a, f)
+		setLimits.add(a, f)
 	}, func(ctx context.Context, _ []string) (result, error) {
-		if setHours < 0 || setHours > compliance.MaxEmergencyHours {
-			return nil, usage("policy set wants --emergency-live-hours from 0 to %d", compliance.MaxEmergencyHours)
-		}
 		return a.changePolicy(ctx, &setKeys, func(old *compliance.Policy) (*compliance.Policy, error) {
 			next, err := nextPolicy(old)
 			if err != nil {
 				return nil, err
 			}
-			next.EmergencyLiveHours = setHours
-			return next, nil
+			given, err := setLimits.apply(next)
+			if err == nil && !given {
+				err = usage("policy set wants a setting to change: --max-age-days, --close-on-expiry or --emergency-live-hours")
+			}
+			return next, err
 		})
 	})
 	show := a.verb("show", "policy.show", cobra.NoArgs, nil, func(ctx context.Context, _ []string) (result, error) {
@@ -169,7 +204,7 @@ func (a *app) policyShown() (result, error) {
 	if p == nil {
 		return nil, fault.New(fault.PolicyNone, "no policy under %q", in.Root())
 	}
-	r := &policyView{Number: p.Number, RequireModels: p.RequireModels, EmergencyLiveHours: p.EmergencyLiveHours, Stages: map[string][]string{}, People: []personView{}}
+	r := &policyView{Number: p.Number, RequireModels: p.RequireModels, CloseOnExpiry: p.CloseOnExpiry, MaxAgeDays: p.MaxAgeDays, EmergencyLiveHours: p.EmergencyLiveHours, Stages: map[string][]string{}, People: []personView{}}
 	for s, sp := range p.Stages {
 		r.Stages[string(s)] = sp.Roles
 	}
@@ -186,7 +221,9 @@ func (a *app) policyShown() (result, error) {
 type policyView struct {
 	Number        int                 `json:"number"`
 	RequireModels bool                `json:"require_models"`
-	Stages        map[string][]string `json:"stages"` // roles that must sign
+	CloseOnExpiry bool                `json:"close_on_expiry"`
+	MaxAgeDays    int                 `json:"max_age_days"` // 0: no limit
+	Stages        map[string][]string `json:"stages"`       // roles that must sign
 	People        []personView        `json:"people"`
 
 	EmergencyLiveHours int `json:"emergency_live_hours"` // 0: a version installed by emergency stops at paper
@@ -206,6 +243,14 @@ func (r *policyView) text(p *printer) {
 	p.line("%s", p.bold(p.t("policy.head", "n", r.Number)))
 	for _, s := range []string{"paper", "live"} {
 		p.field(p.t("policy.signs", "stage", s), roleWords(p.app, r.Stages[s]))
+	}
+	closing := p.t("policy.keeps")
+	if r.CloseOnExpiry {
+		closing = p.t("policy.closes")
+	}
+	p.field(p.t("policy.close-on-expiry"), closing)
+	if r.MaxAgeDays > 0 {
+		p.field(p.t("policy.max-age"), p.lang().Count("knowledge.days", r.MaxAgeDays))
 	}
 	if r.EmergencyLiveHours > 0 {
 		p.field(p.t("policy.emergency"), p.t("policy.emergency-hours", "n", r.EmergencyLiveHours))

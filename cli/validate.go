@@ -84,7 +84,7 @@ func (r *validateResult) table(p *printer) {
 		if v.Reason != "" {
 			p.line("    %s", clean(v.Reason))
 		}
-		if v.Report != nil && v.Result == installer.ResultFailed {
+		if v.Report != nil && len(v.Report.Cases) > 0 {
 			smokeTable(p, v.Report)
 		}
 	}

@@ -234,6 +234,12 @@ func count(p *Policy, signed []Signed, want Want) *Approval {
 	have := map[string]int{}
 	independent := false
 	for _, s := range signed {
+		if err := want.revoked(p, s); err != nil {
+			if a.Revoked == nil {
+				a.Revoked = err
+			}
+			continue
+		}
 		have[s.Role]++
 		if s.Meaning == Approved {
 			a.NeedsApproved = false
@@ -250,6 +256,38 @@ func count(p *Policy, signed []Signed, want Want) *Approval {
 	}
 	a.Complete = len(a.MissingRoles) == 0 && !a.NeedsApproved && !a.NeedsIndependent
 	return a
+}
+
+func (w Want) revoked(p *Policy, s Signed) error {
+	person := p.Person(s.Person)
+	if w.Revoked == nil || person == nil {
+		return nil
+	}
+	key, err := person.key()
+	if err != nil {
+		return err
+	}
+	return w.Revoked(key)
+}
+
+// Closed is why an approval that is not complete keeps a stage closed: E-REVOKED when signatures of revoked keys would have made it
+// complete or nearly so, else E-NOT-SIGNED-OFF with "missing_roles". Nil when it is complete.
+func (a *Approval) Closed(version string, stage Stage) error {
+	if a.Complete {
+		return nil
+	}
+	if a.Revoked != nil {
+		return a.Revoked
+	}
+	e := fault.New(fault.NotSignedOff, "version %q is not signed off for stage %q: missing %q", version, stage, a.MissingRoles).
+		With("version", version).With("stage", string(stage)).With("missing_roles", a.MissingRoles)
+	if a.NeedsApproved {
+		e = e.With("needs_approved", true)
+	}
+	if a.NeedsIndependent {
+		e = e.With("needs_independent", true)
+	}
+	return e
 }
 
 // sameName says whether what somebody called themselves names a person: by id or by name, whatever the letter case.

@@ -39,7 +39,9 @@ type Policy struct {
 	People        []Person              `json:"people"`
 	Stages        map[Stage]StagePolicy `json:"stages"` // both; DefaultStages is the least
 	RequireModels bool                  `json:"require_models"`
-	Checklist     []Item                `json:"checklist,omitempty"` // the site's own questions
+	CloseOnExpiry bool                  `json:"close_on_expiry,omitzero"` // live closes when a trust root has expired
+	MaxAgeDays    int                   `json:"max_age_days,omitzero"`    // of the newest signed evidence, for new decisions; 0: no limit
+	Checklist     []Item                `json:"checklist,omitempty"`      // the site's own questions
 
 	// EmergencyLiveHours is how long a version installed by emergency may be live before its review is signed; 0: it
 	// stops at paper. At most MaxEmergencyHours.
@@ -256,6 +258,8 @@ type Want struct {
 	// Logged says under which policy number the decision log took in an envelope. It is asked for the signatures
 	// of people who have retired since; nil: those do not count.
 	Logged func(envelope bundle.Digest) (policyNumber int, ok bool)
+	// Revoked says that a key is revoked: its signatures keep their place in the order but fill no role. Nil: none is.
+	Revoked func(key bundle.PublicKey) error
 	// Emergency is how the version came here when the vendor did not sign it; a decision must say exactly the same.
 	Emergency *Emergency
 	// Forms are the stored forms by their digest.
@@ -275,6 +279,7 @@ type Approval struct {
 	// NeedsIndependent: only the one who installed has approved, and the stage asks for two people.
 	NeedsIndependent bool     `json:"needs_independent"`
 	Signed           []Signed `json:"signed"`
+	Revoked          error    `json:"-"` // why the first signature that fills no role does not: its key is revoked
 }
 
 // Signed is one decision that holds.

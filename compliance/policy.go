@@ -21,6 +21,7 @@ const (
 	maxItems      = 200  // of one checklist
 	maxName       = 200  // characters of a person's name
 	maxText       = 2000 // characters of a question, comment or reason
+	maxAgeDays    = 36500
 )
 
 // policySubject names what a policy statement speaks of: its own predicate in RFC 8785 form.
@@ -107,6 +108,8 @@ func (p *Policy) Validate() error {
 		return policyInvalid("policy allows %d hours of live in an emergency, want 0 to %d", p.EmergencyLiveHours, MaxEmergencyHours)
 	case len(p.People) > maxPeople:
 		return policyInvalid("policy has %d people, want at most %d", len(p.People), maxPeople)
+	case p.MaxAgeDays < 0 || p.MaxAgeDays > maxAgeDays:
+		return policyInvalid("policy allows an age of %d days, want 1 to %d, or 0 for no limit", p.MaxAgeDays, maxAgeDays)
 	}
 	ids, keys := map[string]bool{}, map[bundle.PublicKey]string{}
 	for i := range p.People {

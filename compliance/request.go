@@ -32,8 +32,9 @@ type Request struct {
 	Variant        string             `json:"variant"`
 	ManifestSHA384 bundle.Digest      `json:"manifest_sha384"`
 	Machine        Machine            `json:"machine"`
-	MachineKey     string             `json:"machine_key"` // PEM; its id is the machine's
-	TrustRoot      int                `json:"trust_root"`  // number of the vendor's root (in an emergency the site's) that judged the bundle
+	MachineKey     string             `json:"machine_key"`        // PEM; its id is the machine's
+	TrustRoot      int                `json:"trust_root"`         // number of the vendor's root (in an emergency the site's) that judged the bundle
+	SiteRoot       int                `json:"site_root,omitzero"` // number of the site's root that judged the policy; 0: the newest carried
 	Emergency      *Emergency         `json:"emergency,omitempty"`
 	Installer      string             `json:"installer,omitempty"`
 	Person         string             `json:"person,omitempty"` // who is asked; empty: anybody who may sign

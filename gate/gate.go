@@ -28,6 +28,7 @@ type Options struct {
 	Env     func(name string) string // nil: os.Getenv
 	Actor   string                   // who asks, for the log; empty: "gate"
 	Clock   func() time.Time         // nil: time.Now
+	Built   time.Time                // when this program was built: evidence of time; zero: unknown
 
 	Uptime func() (boot string, up time.Duration) // nil: the system's; see uptime.Now
 

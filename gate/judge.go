@@ -279,6 +279,9 @@ func (j *judge) mayTrade(ctx context.Context, found *slot.Record) error {
 	if j.policy, err = j.dir.Policy(j.store, j.ledger); err != nil {
 		return err
 	}
+	if err := slot.CheckClosing(j.store, j.policy, j.ledger.Evidence(j.o.Built)); err != nil {
+		return err
+	}
 	if j.record == nil {
 		return j.notThere(found)
 	}
@@ -301,7 +304,7 @@ func (j *judge) mayTrade(ctx context.Context, found *slot.Record) error {
 	return j.emergency(r)
 }
 
-// unedited compares all records, policies and trust roots with what the logs last made them, and the published key of
+// unedited compares all records, policies, trust roots and revocation lists with what the logs last made them, and the published key of
 // the vendor with its trust root.
 func (j *judge) unedited() error {
 	have := slot.Absent
@@ -317,9 +320,6 @@ func (j *judge) unedited() error {
 			names = append(names, s.RecordFile())
 		}
 	}
-	for _, of := range []verify.Root{verify.Oem, verify.Site} {
-		names = append(names, slot.KeysDir+"/"+string(of)+"/1.root.json")
-	}
 	for _, name := range j.ledger.Below(slot.ModelsDir + "/") {
 		if !strings.HasPrefix(name, slot.BundlesDir+"/") && name != j.o.Stage.RecordFile() && !slices.Contains(names, name) {
 			names = append(names, name)
@@ -334,7 +334,7 @@ func (j *judge) unedited() error {
 			return err
 		}
 	}
-	return j.dir.CheckVendorKey(j.store)
+	return j.dir.CheckTrust(j.ledger, j.store)
 }
 
 // notThere says what is missing before the stage has a record.
@@ -350,9 +350,8 @@ func (j *judge) notThere(found *slot.Record) error {
 		if err != nil {
 			return err
 		}
-		if !a.Complete {
-			return fault.New(fault.NotSignedOff, "version %q is not signed off for stage %q: missing %q", found.Version, s, a.MissingRoles).
-				With("version", found.Version).With("stage", string(s)).With("missing_roles", a.MissingRoles)
+		if err := a.Closed(found.Version, compliance.Stage(s)); err != nil {
+			return err
 		}
 		if s == j.o.Stage {
 			break

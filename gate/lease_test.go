@@ -34,7 +34,7 @@ func bot(t *testing.T, s *testroot.Site, name string) installer.Bot {
 func TestLeaseOfABot(t *testing.T) {
 	s := testroot.Live(t)
 	now := s.Config.Clock()
-	o := gate.Options{Lease: "desk.1", LeaseEvery: time.Second, Clock: func() time.Time { return now }, Env: func(string) string { return "" }}
+	o := gate.Options{Lease: "desk.1", LeaseEvery: time.Minute, Clock: func() time.Time { return now }, Env: func(string) string { return "" }}
 	m, err := gate.Open(t.Context(), s.Root(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -166,6 +166,9 @@ func (t *task) smokeModel(ctx context.Context, m *taskModel, r *Report, send fun
 	if own, ok := s.(interface{ Placement() map[string]int }); ok {
 		r.Evidence = append(r.Evidence, Placement{Model: m.Artifact, Nodes: own.Placement()})
 	}
+	if err := checkSession(s, bundle.ModelContract{Inputs: m.Inputs, Outputs: m.Outputs}, t.Engine.Kind); err != nil {
+		return nil, inModel(err, m.Artifact)
+	}
 	var samples []float64
 	for i := range m.Cases {
 		if err := send(message{Model: m.Artifact, Case: m.Cases[i].Name, Done: len(r.Cases)}); err != nil {

@@ -135,6 +135,8 @@ type Report struct {
 	Passed        bool         `json:"passed"`
 	Reason        string       `json:"reason,omitempty"` // when not passed
 	Code          fault.Code   `json:"code,omitempty"`   // when not passed
+	// Detail are the facts of a refusal by name, such as "output" or "operator".
+	Detail map[string]any `json:"detail,omitempty"`
 
 	Stderr      string       `json:"stderr,omitempty"`      // when not passed: the last thing that engine or child said there
 	Confinement *Confinement `json:"confinement,omitempty"` // what kept the child in, see docs/security.md; nil when it never said

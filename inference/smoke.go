@@ -52,7 +52,7 @@ func Smoke(ctx context.Context, exe string, job Job, p progress.Func) (*Report, 
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil && end.outcome:
-		r.Code, r.Reason = fault.CodeOf(err), err.Error()
+		r.Code, r.Reason, r.Detail = fault.CodeOf(err), err.Error(), fault.DetailOf(err)
 		r.Stderr, _ = fault.DetailOf(err)["stderr"].(string)
 	case err != nil:
 		return nil, err
@@ -102,7 +102,11 @@ func (r *Report) Err() error {
 	if r.Passed {
 		return nil
 	}
-	e := fault.New(r.Code, "%s", r.Reason).With("engine", r.Engine).With("provider", r.Provider)
+	e := fault.New(r.Code, "%s", r.Reason)
+	for k, v := range r.Detail {
+		e = e.With(k, v)
+	}
+	e = e.With("engine", r.Engine).With("provider", r.Provider)
 	if r.Code == fault.SmokeFailed && len(r.Cases) > 0 {
 		e = e.With("median_ms", r.MedianMS).With("limit_ms", r.LimitMS)
 	}

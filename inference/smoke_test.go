@@ -107,9 +107,40 @@ func TestSlowModelsFail(t *testing.T) {
 	}
 }
 
+// The contract is held against the loaded model before a golden case runs, whichever engine has it.
+func TestContractIsCheckedBeforeTheCases(t *testing.T) {
+	eachEngine(t, func(t *testing.T, spec inference.EngineSpec) {
+		for name, c := range map[string]struct {
+			change func(c *bundle.InferenceContract)
+			fact   string
+		}{
+			"input of another name":  {func(c *bundle.InferenceContract) { c.Inputs[0].Name = "z" }, "input"},
+			"output of another name": {func(c *bundle.InferenceContract) { c.Outputs[0].Name = "z" }, "output"},
+			"input type":             {func(c *bundle.InferenceContract) { c.Inputs[0].DType = "float64" }, "input"},
+			"output type":            {func(c *bundle.InferenceContract) { c.Outputs[0].DType = "int64" }, "output"},
+			"rank":                   {func(c *bundle.InferenceContract) { c.Inputs[0].Shape = append(c.Inputs[0].Shape, bundle.Dim{Size: 1}) }, "input"},
+			"size":                   {func(c *bundle.InferenceContract) { c.Outputs[0].Shape = []bundle.Dim{{Size: 3}} }, "output"},
+			"open where it is fixed": {func(c *bundle.InferenceContract) { c.Inputs[0].Shape = []bundle.Dim{{Name: "n"}} }, "input"},
+			"one more": {func(c *bundle.InferenceContract) {
+				c.Outputs = append(c.Outputs, bundle.TensorSpec{Name: "w", DType: "float32"})
+			}, "output"},
+		} {
+			f := good(t)
+			c.change(&f.m.InferenceContract)
+			r := f.smoke(spec)
+			if r.Passed || r.Code != fault.Contract || len(r.Cases) != 0 || r.Detail[c.fact] == nil || fault.DetailOf(r.Err())[c.fact] == nil {
+				t.Errorf("%s: %+v", name, r)
+			}
+		}
+	})
+}
+
 func TestVariantWithoutCasesFails(t *testing.T) {
 	f := newFolder(t)
 	f.add(modelPath, bundle.RoleWeights, double())
+	two := []bundle.Dim{{Size: 2}}
+	f.m.InferenceContract.Inputs = []bundle.TensorSpec{{Name: "x", DType: "float32", Shape: two}}
+	f.m.InferenceContract.Outputs = []bundle.TensorSpec{{Name: "y", DType: "float32", Shape: two}}
 	if r := f.smoke(inference.EngineSpec{}); r.Passed || r.Code != fault.SmokeFailed {
 		t.Errorf("%+v", r)
 	}

@@ -53,6 +53,8 @@ type taskModel struct {
 	Artifact string              `json:"artifact"` // bundle path, for reports
 	File     taskFile            `json:"file"`
 	External map[string]taskFile `json:"external,omitempty"` // by location
+	Inputs   []bundle.TensorSpec `json:"inputs"`             // of the contract
+	Outputs  []bundle.TensorSpec `json:"outputs"`            // of the contract
 	Cases    []taskCase          `json:"cases"`
 }
 
@@ -133,7 +135,7 @@ func newTaskModel(job Job, v *bundle.Variant, path string, c bundle.ModelContrac
 		}
 		return taskFile{Path: filepath.Join(job.Dir, filepath.FromSlash(p)), Size: a.Size, SHA384: a.SHA384}, nil
 	}
-	tm := taskModel{Artifact: path, External: map[string]taskFile{}}
+	tm := taskModel{Artifact: path, External: map[string]taskFile{}, Inputs: c.Inputs, Outputs: c.Outputs}
 	var err error
 	if tm.File, err = file(path); err != nil {
 		return taskModel{}, err

@@ -60,7 +60,7 @@ func (w *work) rename(s *Staged) error {
 	}
 	info := map[string]string{slot.InfoFamily: m.ModelFamily, slot.InfoVersion: m.Version, slot.InfoVariant: s.fit.Variant(),
 		slot.InfoManifest: s.fit.auth.ManifestSHA384().String(), slot.InfoCreated: m.Created,
-		infoTrustRoot: strconv.Itoa(s.fit.auth.RootVersion())}
+		slot.InfoTrustRoot: strconv.Itoa(s.fit.auth.RootVersion())}
 	if s.fit.auth.Emergency() {
 		e := &slot.Emergency{Reason: s.fit.reason, By: w.actor, At: w.in.now()}
 		if err := e.Check(); err != nil { // nothing is installed by emergency without one

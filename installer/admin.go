@@ -27,7 +27,7 @@ func (in *Installer) TrustInit(ctx context.Context, of verify.Root, rootFile []b
 	if of != verify.Oem && of != verify.Site {
 		return fault.New(fault.Usage, "trust root %q, want %q or %q", of, verify.Oem, verify.Site)
 	}
-	_, err := write(ctx, in, demands{what: "trust_init", actor: by}, func(w *work) (struct{}, error) {
+	_, err := write(ctx, in, demands{what: slot.EventTrustInit, actor: by}, func(w *work) (struct{}, error) {
 		return struct{}{}, w.trustInit(of, rootFile, fingerprint)
 	})
 	return err
@@ -41,14 +41,14 @@ func (w *work) trustInit(of verify.Root, rootFile []byte, fingerprint string) er
 	if store.Has(of) { // before an intent: nothing is going to change
 		return store.Place(of, rootFile, fingerprint)
 	}
-	c := change{log: audit.Demo, event: "trust_init", path: slot.KeysDir + "/" + string(of) + "/1.root.json",
+	c := change{log: audit.Demo, event: slot.EventTrustInit, path: slot.KeysDir + "/" + string(of) + "/1.root.json",
 		becomes: slot.Sum(rootFile).String(), then: audit.StatusDone, artefacts: map[string]string{"root": slot.Sum(rootFile).String()},
 		info: map[string]string{"of": string(of), "fingerprint": verify.Fingerprint(rootFile)}}
 	return w.perform(c, func() error { return store.Place(of, rootFile, fingerprint) })
 }
 
 // PolicySet takes a policy that the site's root signed. It must follow the one before.
-// Errors: E-TRUST-NONE (no site root), E-SIGNATURE-*, E-POLICY-INVALID.
+// Errors: E-TRUST-NONE (no site root), E-TRUST-EXPIRED, E-REVOKED, E-SIGNATURE-*, E-POLICY-INVALID.
 func (in *Installer) PolicySet(ctx context.Context, envelope []byte) error {
 	_, err := write(ctx, in, demands{what: "policy_set"}, func(w *work) (struct{}, error) { return struct{}{}, w.policySet(envelope) })
 	return err
@@ -63,6 +63,12 @@ func (w *work) policySet(envelope []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := w.dir.CheckTrust(w.ledger, store); err != nil {
+		return err
+	}
+	if err := store.CheckExpired(verify.Site, w.ledger.Evidence(w.in.c.Built).At); err != nil {
+		return err
+	}
 	old, err := w.dir.Policy(store, w.ledger)
 	if err != nil {
 		return err
@@ -75,12 +81,13 @@ func (w *work) policySet(envelope []byte) error {
 		return err
 	}
 	info := policyChange(old, next)
+	info[slot.InfoTrustRoot] = strconv.Itoa(store.Version(verify.Site))
 	art := map[string]string{"policy": slot.Sum(envelope).String()}
 	if err := w.writeFile(change{log: audit.Demo, event: "policy_kept", path: slot.PolicyPath(next.Number), then: audit.StatusDone,
-		artefacts: art, info: map[string]string{slot.InfoPolicy: strconv.Itoa(next.Number)}}, envelope, 0o444); err != nil {
+		artefacts: art, info: map[string]string{slot.InfoPolicy: strconv.Itoa(next.Number), slot.InfoTrustRoot: info[slot.InfoTrustRoot]}}, envelope, 0o444); err != nil {
 		return err
 	}
-	return w.writeFile(change{log: audit.Demo, event: "policy_set", path: slot.PolicyFile, then: audit.StatusDone, artefacts: art, info: info}, envelope, 0o644)
+	return w.writeFile(change{log: audit.Demo, event: slot.EventPolicySet, path: slot.PolicyFile, then: audit.StatusDone, artefacts: art, info: info}, envelope, 0o644)
 }
 
 // policyChange says for the log what a policy changes, and of whom.
@@ -431,7 +438,7 @@ func (w *work) uninstall() error {
 		return err
 	}
 	if name := slot.BinDir + "/" + programName; w.dir.Exists(name) {
-		c := change{log: audit.Demo, event: "program", path: name, becomes: slot.Absent, then: "removed"}
+		c := change{log: audit.Demo, event: eventProgram, path: name, becomes: slot.Absent, then: "removed"}
 		if err := w.perform(c, func() error { return fsx.RemoveAll(w.dir.Root(), name) }); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"sluice/compliance"
 	"sluice/installer/slot"
 	"sluice/internal/fault"
+	"sluice/verify"
 )
 
 // FitOptions choose a variant.
@@ -24,6 +25,8 @@ type InstallOptions struct {
 	// Ask is called for a volume that no folder holds; it returns the folder that has it now. Nil: E-VOLUME-MISSING.
 	Ask      func(ctx context.Context, want bundle.VolumeWanted) (dir string, err error)
 	Operator string // who installs; empty: Config.Operator
+	// Taken is told of each next trust root and revocation list that was taken over from the medium before the bundle was judged.
+	Taken func(verify.Step)
 
 	// Emergency takes a bundle that only the site's role targets signed; Reason is needed then.
 	Emergency bool
@@ -97,7 +100,7 @@ type VersionInfo struct {
 	Emergency *slot.Emergency `json:"emergency,omitempty"` // the site signed it, not the vendor
 }
 
-// Status is what the window's start screen shows. Reading it verifies nothing but the logs.
+// Status is what the window's start screen shows. Reading it verifies no artifact.
 type Status struct {
 	Root        string                     `json:"root"`
 	ModelFamily string                     `json:"model_family,omitempty"`
@@ -111,9 +114,11 @@ type Status struct {
 	Stop        *Stop                      `json:"stop,omitempty"`
 	Bots        []Bot                      `json:"bots"` // as their leases say
 	Problems    []Problem                  `json:"problems"`
+	Knowledge   Knowledge                  `json:"knowledge"`
 	Busy        string                     `json:"busy,omitempty"` // who holds the lock
-	Emergencies []EmergencyView            `json:"emergencies"`    // what a record names or whose review is owed
-	Next        []string                   `json:"next"`           // arguments of the next command; <…> stands for what a person fills in
+	Program     *Programs                  `json:"program,omitempty"`
+	Emergencies []EmergencyView            `json:"emergencies"` // what a record names or whose review is owed
+	Next        []string                   `json:"next"`        // arguments of the next command; <…> stands for what a person fills in
 }
 
 // Stop is a live stage that was switched off while its record could not be written: it is off, and the next writing step
@@ -169,6 +174,7 @@ type StageStatus struct {
 	Enabled  bool   `json:"enabled"`
 	At       string `json:"at"`
 	Previous string `json:"previous,omitempty"` // version a rollback returns to
+	Revoked  bool   `json:"revoked,omitempty"`  // a revocation list names its bundle, or a key that it rests on
 
 	Emergency *EmergencyView `json:"emergency,omitempty"`
 }

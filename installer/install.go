@@ -30,10 +30,14 @@ func (in *Installer) open(ctx context.Context, path string, o bundle.OpenOptions
 	return bundle.Open(ctx, path, o)
 }
 
-// Authenticate makes the trust decision: signatures, trust root, manifest, floor, family. No artifact is believed yet.
+// Authenticate makes the trust decision: signatures, trust root, manifest, floor, family. What the medium brings for the trust of this
+// machine (next roots, revocation lists) is taken over before. No artifact is believed yet.
 func (in *Installer) Authenticate(ctx context.Context, src *Source) (*Authentic, error) {
 	if src == nil || src.ManifestBytes() == nil {
 		return nil, noToken("authenticate", "open")
+	}
+	if err := in.takeTrustUnlocked(ctx, src.Folders()); err != nil {
+		return nil, in.refuseRead(ctx, demands{what: slot.EventTrustUpdate}, map[string]string{"source": src.Path()}, err)
 	}
 	a, err := in.authenticateUnlocked(ctx, src)
 	if err != nil {
@@ -215,6 +219,15 @@ func (w *work) install(ctx context.Context, path string, o InstallOptions) (*Tes
 		return nil, nil, err
 	}
 	defer src.Close()
+	steps, err := w.takeTrust(ctx, src.Folders())
+	for _, s := range steps {
+		if o.Taken != nil {
+			o.Taken(s)
+		}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
 	h, err := history(w.in, w.dir, w.ledger)
 	if err != nil {
 		return nil, nil, err

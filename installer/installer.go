@@ -43,6 +43,7 @@ type Installer struct {
 	engine  bundle.Digest // EngineLibSHA384, parsed
 	working sync.Mutex    // held by the step at work
 	crash   func(at string)
+	sums    sums
 }
 
 // New checks the configuration. It opens and makes nothing.
@@ -81,6 +82,9 @@ func New(c Config) (*Installer, error) {
 
 // Root is the installation's folder.
 func (in *Installer) Root() string { return in.c.Root }
+
+// Built is when this program was built, as Config says: evidence of time.
+func (in *Installer) Built() time.Time { return in.c.Built }
 
 // point is where tests let the process die.
 func (in *Installer) point(at string) {

@@ -94,7 +94,7 @@ func (g ground) sound() error {
 	if err != nil {
 		return err
 	}
-	return g.dir.CheckVendorKey(store)
+	return g.dir.CheckTrust(g.ledger, store)
 }
 
 // rolledBackFrom says whether the live record came by a rollback away from that version.
@@ -292,6 +292,9 @@ func (w *work) rollback(ctx context.Context, o RollbackOptions) (*slot.Record, e
 	}
 	person, err := findPerson(policy, o.Operator)
 	if err != nil {
+		return nil, err
+	}
+	if err := w.dir.CheckPerson(person); err != nil {
 		return nil, err
 	}
 	t, err := g.tested(ctx, &back, slot.Sum(nil))

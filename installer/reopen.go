@@ -254,8 +254,8 @@ func (g ground) approveTested(ctx context.Context, policy *compliance.Policy, st
 		if err := g.fresh(ctx, policy, s, t, got); err != nil {
 			return nil, err
 		}
-		if !got.Complete {
-			return nil, notComplete(t.record.Version, s, got.Approval)
+		if err := got.Closed(t.record.Version, compliance.Stage(s)); err != nil {
+			return nil, err
 		}
 		a.signOffs = append(a.signOffs, got.SignOffs...)
 		if s == stage {
@@ -309,18 +309,6 @@ func (g ground) stale(ctx context.Context, policy *compliance.Policy, stage slot
 		}
 	}
 	return out, nil
-}
-
-func notComplete(version string, stage slot.Stage, a *compliance.Approval) error {
-	e := fault.New(fault.NotSignedOff, "version %q is not signed off for stage %q: missing %q", version, stage, a.MissingRoles).
-		With("version", version).With("stage", string(stage)).With("missing_roles", a.MissingRoles)
-	if a.NeedsApproved {
-		e = e.With("needs_approved", true)
-	}
-	if a.NeedsIndependent {
-		e = e.With("needs_independent", true)
-	}
-	return e
 }
 
 // reinstalled remakes a candidate from an installed folder, to repeat its golden cases.
@@ -378,7 +366,7 @@ func (w *work) authenticInstalled(folder string) (*verify.Authentic, error) {
 func judgedBy(l *slot.Ledger, store *verify.Store, folder string) slot.Judged {
 	by := slot.Judged{}
 	for _, m := range l.Done(slot.EventActivate) {
-		if n, err := strconv.Atoi(m.Info[infoTrustRoot]); err == nil && m.Path == folder {
+		if n, err := strconv.Atoi(m.Info[slot.InfoTrustRoot]); err == nil && m.Path == folder {
 			by = slot.Judged{TrustRoot: n, Emergency: slot.EmergencyOf(m)}
 		}
 	}
@@ -392,8 +380,6 @@ func judgedBy(l *slot.Ledger, store *verify.Store, folder string) slot.Judged {
 	}
 	return slot.Judged{TrustRoot: 1}
 }
-
-const infoTrustRoot = "trust_root"
 
 // evidence is what the program found out itself, for a checklist.
 func (g ground) evidence(ctx context.Context, t *Tested, stage slot.Stage, heads map[string]slot.Head) (compliance.Evidence, error) {

@@ -399,7 +399,7 @@ func (g ground) proven(ctx context.Context, stage slot.Stage, r *slot.Record, di
 		return nil, "", err
 	}
 	if len(a.Envelopes) == 0 {
-		return nil, "", notComplete(r.Version, stage, a.Approval)
+		return nil, "", a.Closed(r.Version, compliance.Stage(stage))
 	}
 	// What the people saw, not what would be asked and found today.
 	rec, err := compliance.NewRecord(a.Signed[len(a.Signed)-1].Form.Checklist(), policy, a.Envelopes, a.Want)
@@ -427,7 +427,7 @@ func (g ground) kept(o ReportOptions) (*compliance.Record, string, error) {
 			return rec, last, err
 		}
 	}
-	return nil, "", notComplete(o.Version, o.Stage, &compliance.Approval{MissingRoles: []string{}})
+	return nil, "", (&compliance.Approval{MissingRoles: []string{}}).Closed(o.Version, compliance.Stage(o.Stage))
 }
 
 // readRecord reads a record that the log knows.

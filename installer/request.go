@@ -130,7 +130,7 @@ func (w *work) makeRequest(ctx context.Context, t *Tested, o RequestOptions, pol
 	}
 	r := &compliance.Request{Schema: compliance.RequestSchema, Stage: compliance.Stage(o.Stage), ModelFamily: t.record.ModelFamily,
 		Version: t.record.Version, Variant: t.record.Variant, ManifestSHA384: t.record.ManifestSHA384, Machine: t.record.Machine,
-		MachineKey: string(key.PEM()), TrustRoot: t.record.TrustRoot, Emergency: t.record.Emergency.Plain(), Installer: t.record.Installer, Person: o.Person,
+		MachineKey: string(key.PEM()), TrustRoot: t.record.TrustRoot, SiteRoot: w.ledger.PolicyRoot(), Emergency: t.record.Emergency.Plain(), Installer: t.record.Installer, Person: o.Person,
 		PolicyNumber: ref.Number, PolicySHA384: ref.SHA384, Items: list.Items, Evidence: list.Evidence, LogHeads: heads, At: w.in.now(),
 		Files: map[string][]byte{compliance.FileManifest: t.auth.ManifestBytes()}, Below: []compliance.SignedFile{}, Before: signedFiles(before)}
 	if o.Stage == slot.Live {
@@ -159,26 +159,12 @@ func (w *work) requestFiles(r *compliance.Request, t *Tested, policy *compliance
 		record = slot.Paper
 	}
 	names := map[string]string{compliance.FileSignature: t.record.Folder + "/" + slot.SigFile, compliance.FilePolicy: slot.PolicyFile, compliance.FileRecord: record.RecordFile()}
-	for _, of := range []verify.Root{verify.Oem, verify.Site} {
-		dir := slot.KeysDir + "/" + string(of)
-		entries, err := w.dir.List(dir)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if strings.HasSuffix(e.Name(), ".root.json") {
-				names[compliance.FileKeys+string(of)+"/"+e.Name()] = dir + "/" + e.Name()
-			}
-		}
-	}
-	entries, err := w.dir.List(slot.KeysDir)
+	store, err := w.dir.Roots()
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if e.Type().IsRegular() && strings.HasPrefix(e.Name(), "revocations") {
-			names[compliance.FileKeys+e.Name()] = slot.KeysDir + "/" + e.Name()
-		}
+	for _, kept := range store.Kept() {
+		names[compliance.FileKeys+kept] = slot.KeysDir + "/" + kept
 	}
 	for _, list := range [][]compliance.SignedFile{r.Below, r.Before} {
 		for _, s := range list {
@@ -235,11 +221,14 @@ func OpenRequest(raw []byte, o TrustOptions) (*OpenedRequest, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := store.CheckRevoked(a); err != nil {
+		return nil, err
+	}
 	m := a.Manifest()
 	if m.Version != r.Version || m.ModelFamily != r.ModelFamily || m.Variant(r.Variant) == nil {
 		return nil, fault.New(fault.Request, "the request names version %q, variant %q; the manifest has version %q", r.Version, r.Variant, m.Version)
 	}
-	policy, err := slot.ParsePolicy(store, r.Files[compliance.FilePolicy])
+	policy, err := slot.ParsePolicyBy(store, r.Files[compliance.FilePolicy], r.SiteRoot)
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +239,7 @@ func OpenRequest(raw []byte, o TrustOptions) (*OpenedRequest, error) {
 	if err := out.checkAsked(m); err != nil {
 		return nil, err
 	}
-	return out, out.checkSigned()
+	return out, out.checkSigned(store)
 }
 
 // requestJudge is whose signature the request's manifest must have.
@@ -306,7 +295,11 @@ func requestRoots(r *compliance.Request, o TrustOptions) (*verify.Store, error) 
 			of = verify.Site
 		}
 		if i := slices.IndexFunc(known.Describe(), func(i verify.RootInfo) bool { return i.Of == of && i.Version >= r.TrustRoot }); i >= 0 {
-			if _, err := requestJudge(r, known)(a, sig, r.TrustRoot, verify.History{}); err != nil { // what they know may be newer
+			a, err := requestJudge(r, known)(a, sig, r.TrustRoot, verify.History{})
+			if err == nil { // what they know may be newer
+				err = known.CheckRevoked(a)
+			}
+			if err != nil {
 				return nil, err
 			}
 		}
@@ -408,7 +401,7 @@ func (q *OpenedRequest) checkAsked(m *bundle.Manifest) error {
 }
 
 // checkSigned judges what others signed before.
-func (q *OpenedRequest) checkSigned() error {
+func (q *OpenedRequest) checkSigned(store *verify.Store) error {
 	r := q.request
 	at := func(number int) (*compliance.Policy, error) {
 		raw, ok := r.Files[compliance.FilePolicies+strconv.Itoa(number)+".json"]
@@ -430,6 +423,7 @@ func (q *OpenedRequest) checkSigned() error {
 		files []compliance.SignedFile
 	}{{compliance.Paper, r.Below}, {r.Stage, r.Before}} {
 		want := r.Want(list.stage, at)
+		want.Revoked = func(k bundle.PublicKey) error { return store.RevokedKey(verify.Site, k) }
 		var envelopes [][]byte
 		for _, s := range list.files {
 			envelopes = append(envelopes, s.Envelope)

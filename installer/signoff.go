@@ -74,7 +74,8 @@ func (g ground) checklist(ctx context.Context, t *Tested, stage slot.Stage, poli
 // SignOff records one person's decision about a stage. The tested version is proven again first; live needs a complete
 // paper stage. A refusal is signed and kept too, and blocks the stage. When paper is complete its record names the
 // version; when live is complete GoLive may switch it on.
-// Errors: E-POLICY-NONE, E-POLICY-REFUSES (signed already, too), E-KEY-UNFIT, E-ANSWERS, E-STAGE-ORDER.
+// Errors: E-POLICY-NONE, E-POLICY-REFUSES (signed already, too), E-KEY-UNFIT, E-ANSWERS, E-STAGE-ORDER, E-TRUST-EXPIRED, E-REVOKED,
+// E-KNOWLEDGE-OLD.
 func (in *Installer) SignOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignOffResult, error) {
 	if !t.valid() || !t.token.of(in) {
 		return nil, noToken("sign-off", "smoke")
@@ -149,6 +150,14 @@ func (w *work) below(ctx context.Context, policy *compliance.Policy, t *Tested, 
 }
 
 func (w *work) maySign(person *compliance.Person, t *Tested, stage slot.Stage, refuse bool, before *slot.Approvals) error {
+	if !refuse { // a refusal is always taken
+		if err := w.ground().mayDecide(); err != nil {
+			return err
+		}
+		if err := w.dir.CheckPerson(person); err != nil {
+			return err
+		}
+	}
 	if err := w.notReviewer(t, person); err != nil {
 		return err
 	}

@@ -172,29 +172,7 @@ func logRow(c inference.CaseResult) map[string]any {
 // that moment may hold it open for writing until its own exec (ETXTBSY).
 const busyTries = 40
 
-// maxContractModel is the largest model whose inputs and outputs are compared with the contract in this process, bytes:
-// it is read whole, and installing must not take more memory than it promises.
-const maxContractModel = 48 << 20
-
-// checkContract compares the contract with the models' own inputs and outputs (E-CONTRACT), which golden cases that were made
-// with the same mistake would not show. What else is wrong with a model, the smoke test says.
-func (w *work) checkContract(ctx context.Context, c *Candidate) error {
-	m := c.fit.auth.Manifest()
-	for _, p := range m.Variant(c.Variant()).Artifacts {
-		if a := m.Artifact(p); a.Role == bundle.RoleWeights && a.Size > maxContractModel {
-			return nil
-		}
-	}
-	if err := inference.CheckContract(ctx, m, c.Variant(), w.dir.Abs(c.folder)); fault.CodeOf(err) == fault.Contract {
-		return fault.New(fault.Contract, "variant %q: %w", c.Variant(), err).With("variant", c.Variant())
-	}
-	return nil
-}
-
 func (w *work) runCases(ctx context.Context, c *Candidate, spec inference.EngineSpec) (*inference.Report, error) {
-	if err := w.checkContract(ctx, c); err != nil {
-		return nil, err
-	}
 	job := inference.Job{Dir: w.dir.Abs(c.folder), Manifest: c.fit.auth.Manifest(), Variant: c.Variant(), Engine: spec}
 	for try := 0; ; try++ {
 		r, err := inference.Smoke(ctx, w.in.abs(slot.BinDir+"/"+programName), job, variantProgress(w.in.c.Progress, c.Variant()))
@@ -214,7 +192,11 @@ func failed(variant string, r *inference.Report) error {
 	if code == "" || code.Exit() != fault.SmokeFailed.Exit() {
 		code = fault.SmokeFailed
 	}
-	e := fault.New(code, "variant %q on engine %q: %s", variant, r.Engine, r.Reason).With("variant", variant).With("engine", r.Engine)
+	e := fault.New(code, "variant %q on engine %q: %s", variant, r.Engine, r.Reason)
+	for k, v := range r.Detail {
+		e = e.With(k, v)
+	}
+	e = e.With("variant", variant).With("engine", r.Engine)
 	for _, c := range r.Cases {
 		if !c.Passed {
 			return e.With("case", c.Name).With("model", c.Model)
@@ -262,8 +244,11 @@ func (w *work) ensureProgram(ctx context.Context) (bundle.Digest, error) {
 	if err := fsx.MkdirAll(w.dir.Root(), slot.BinDir, 0o755); err != nil {
 		return bundle.Digest{}, err
 	}
-	c := change{log: audit.Demo, event: "program", path: name, becomes: want.String(), then: audit.StatusDone,
-		artefacts: map[string]string{"program": want.String()}, info: map[string]string{"program_version": w.in.c.Version}}
+	c := change{log: audit.Demo, event: eventProgram, path: name, becomes: want.String(), then: audit.StatusDone,
+		artefacts: map[string]string{"program": want.String()}, info: map[string]string{infoProgramVersion: w.in.c.Version}}
+	if !w.in.c.Built.IsZero() {
+		c.info[infoProgramBuilt] = w.in.c.Built.UTC().Format(time.RFC3339)
+	}
 	return want, w.perform(c, func() error {
 		if _, err := f.Seek(0, 0); err != nil {
 			return err
@@ -336,7 +321,7 @@ func (w *work) demoRecord(ctx context.Context, c *Candidate, spec inference.Engi
 		Engine: slot.Engine{Kind: spec.Kind, Version: r.EngineVersion, LibrarySHA384: spec.LibrarySHA384, Provider: spec.Provider,
 			Threads: max(r.Threads, spec.Threads), Program: program},
 		Proof: slot.Proof{Cases: r.Cases, Warmup: r.Warmup, Runs: r.Runs, MedianMS: r.MedianMS, P95MS: r.P95MS, LimitMS: r.LimitMS,
-			PeakMiB: r.PeakMiB, LimitMiB: r.LimitMiB},
+			PeakMiB: r.PeakMiB, LimitMiB: r.LimitMiB, Evidence: r.Evidence, Confinement: r.Confinement},
 		Machine: machine, At: w.in.now(), Operator: w.actor, Installer: w.installerOf(c.folder),
 	}
 	if c.fit.auth.Emergency() {

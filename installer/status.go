@@ -1,6 +1,7 @@
 package installer
 
 import (
+	"context"
 	"errors"
 	"os"
 	"runtime"
@@ -90,7 +91,12 @@ func (in *Installer) Status() (*Status, error) {
 }
 
 func (in *Installer) status() (s *Status, moved bool, err error) {
-	s = &Status{Root: in.c.Root, Versions: []VersionInfo{}, Stages: map[slot.Stage]StageStatus{}, Waiting: []Waiting{}, Bots: []Bot{}, Problems: []Problem{}, Emergencies: []EmergencyView{}, Next: []string{}}
+	s = &Status{Knowledge: in.knowledge(slot.Evidence{At: in.c.Built, Source: slot.EvidenceBuild}, nil), Root: in.c.Root, Versions: []VersionInfo{}, Stages: map[slot.Stage]StageStatus{}, Waiting: []Waiting{}, Bots: []Bot{}, Problems: []Problem{}, Emergencies: []EmergencyView{}, Next: []string{}}
+	program, err := in.running(context.Background())
+	if err == nil {
+		s.Program = program
+	}
+	s.problem(err)
 	dir, err := slot.Open(in.c.Root)
 	if fault.CodeOf(err) == fault.BundleMissing {
 		s.Next = trustCommand(verify.Oem)
@@ -108,8 +114,11 @@ func (in *Installer) status() (s *Status, moved bool, err error) {
 }
 
 func (s *Status) problem(err error) {
-	if err != nil {
-		s.Problems = append(s.Problems, Problem{Code: fault.CodeOf(err), Message: err.Error()})
+	if err == nil {
+		return
+	}
+	if p := (Problem{Code: fault.CodeOf(err), Message: err.Error()}); !slices.Contains(s.Problems, p) {
+		s.Problems = append(s.Problems, p)
 	}
 }
 
@@ -121,10 +130,10 @@ func (s *Status) fill(in *Installer, dir *slot.Dir) error {
 	s.busy(in)
 	store, err := dir.Roots()
 	s.problem(err)
-	s.Trust = err == nil && store.Has(verify.Oem)
-	if err == nil {
-		s.problem(dir.CheckVendorKey(store))
+	if err != nil {
+		store = nil
 	}
+	s.Trust = err == nil && store.Has(verify.Oem)
 	site := err == nil && store.Has(verify.Site)
 	g := ground{in: in, dir: dir, ledger: &slot.Ledger{}}
 	v, err := in.look()
@@ -136,6 +145,8 @@ func (s *Status) fill(in *Installer, dir *slot.Dir) error {
 		h, err := history(in, dir, v.ledger)
 		s.problem(err)
 		s.ModelFamily, s.Floor = h.Family, h.Floor
+		s.Knowledge, err = g.knowledge()
+		s.problem(err)
 		markEmergencies(s.Versions, dir, v.ledger)
 	}
 	sound := err == nil // without logs, nothing can be compared
@@ -161,6 +172,12 @@ func (s *Status) fill(in *Installer, dir *slot.Dir) error {
 		if r.Previous != nil {
 			st.Previous = r.Previous.Version
 		}
+		if store != nil {
+			if _, err := dir.Authentic(store, r.Folder, r.Judged()); fault.CodeOf(err) == fault.Revoked {
+				st.Revoked = true
+				s.problem(err)
+			}
+		}
 		s.Stages[stage] = st
 	}
 	s.bots(in, dir)
@@ -174,6 +191,9 @@ func (s *Status) fill(in *Installer, dir *slot.Dir) error {
 	for stage, st := range s.Stages {
 		st.Emergency = emergencyView(s.Emergencies, records[stage])
 		s.Stages[stage] = st
+	}
+	if sound && s.Program != nil {
+		s.problem(in.installedProgram(context.Background(), dir, g.ledger, s.Program))
 	}
 	s.Next = s.next(g, records, policy, site)
 	switch {

@@ -166,7 +166,8 @@ func (in *Installer) tryVariant(ctx context.Context, m *bundle.Manifest, verdict
 		err = failed(v.ID, report)
 	}
 	r.Code, r.Reason = fault.CodeOf(err), err.Error()
-	if code := fault.CodeOf(err); code == fault.EngineNeeded || code == fault.EngineLoad {
+	_, fellBack := fault.DetailOf(err)["used"] // the engine ran, but elsewhere than it was told to
+	if code := fault.CodeOf(err); (code == fault.EngineNeeded || code == fault.EngineLoad) && !fellBack {
 		return r, nil // this machine lacks what would be needed: not run, never passed
 	}
 	r.Result = ResultFailed

@@ -210,6 +210,7 @@ func (w *work) settle(ctx context.Context) error {
 		}
 	}
 	w.finishPaper(ctx)
+	w.settleTrust()
 	return w.remember()
 }
 
@@ -559,22 +560,33 @@ func (w *work) policy() (*compliance.Policy, error) {
 	return w.dir.Policy(store, w.ledger)
 }
 
-// history is what this root knows, from its memory and its logs.
+// history is what this root knows, from its memory and its logs, once its trust roots and policy are what the logs made them.
 func history(in *Installer, dir *slot.Dir, l *slot.Ledger) (verify.History, error) {
 	s, err := dir.State()
 	if err != nil {
 		return verify.History{}, err
 	}
 	mergeState(s, l)
-	h := verify.History{Family: s.ModelFamily, Floor: s.Floor, Seen: s.Seen, Evidence: in.c.Built}
+	h := verify.History{Family: s.ModelFamily, Floor: s.Floor, Seen: s.Seen, Evidence: l.Evidence(in.c.Built).At, Clock: in.c.Clock()}
 	for _, m := range l.Done(slot.EventActivate) {
-		if t, err := time.Parse(time.RFC3339, m.Info[slot.InfoCreated]); err == nil && t.After(h.Evidence) {
-			h.Evidence = t
-		}
 		// The log is signed, the memory is not: where both speak, the log is right.
 		if d, err := bundle.ParseDigest(m.Info[slot.InfoManifest]); err == nil && h.Seen != nil {
 			h.Seen[m.Info[slot.InfoVersion]] = d
 		}
+	}
+	store, err := dir.Roots()
+	if err != nil {
+		return h, err
+	}
+	if err := dir.CheckTrust(l, store); err != nil {
+		return h, err
+	}
+	policy, err := dir.Policy(store, l)
+	if err != nil {
+		return h, err
+	}
+	if policy != nil {
+		h.MaxAgeDays = policy.MaxAgeDays
 	}
 	return h, nil
 }

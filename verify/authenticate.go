@@ -24,32 +24,75 @@ const ManifestName = "manifest.json"
 // place in history. Signatures need the threshold of role targets of the newest oem root.
 //
 // Errors: E-TRUST-NONE, E-TRUST-EXPIRED, E-SIGNATURE-* (-INVALID also when the manifest is not what was signed), E-VOLUME-*,
-// those of bundle.ParseManifest, E-FAMILY-OTHER, E-VERSION-OLDER, E-VERSION-REUSED.
+// those of bundle.ParseManifest, E-REVOKED, E-KNOWLEDGE-OLD, E-FAMILY-OTHER, E-VERSION-OLDER, E-VERSION-REUSED.
 func (s *Store) Authenticate(ctx context.Context, src *bundle.Source, h History) (*Authentic, error) {
 	r, err := s.newest(Oem)
 	if err != nil {
 		return nil, err
 	}
-	if !h.Evidence.IsZero() && h.Evidence.After(r.expires) {
-		return nil, expired(r, h.Evidence)
+	if err := s.CheckExpired(Oem, h.Evidence); err != nil {
+		return nil, err
 	}
-	a, err := r.judge().source(ctx, src)
+	a, err := r.judge(Oem, s.lists(Oem)).source(ctx, src)
 	if err != nil {
 		return nil, err
 	}
-	if created := a.manifest.CreatedTime(); created.After(r.expires) {
-		return nil, expired(r, created)
-	}
-	if err := h.check(a); err != nil {
+	if err := s.mayTake(a, r, h); err != nil {
 		return nil, err
 	}
 	return a, nil
 }
 
-func expired(r *root, at time.Time) error {
-	return fault.New(fault.TrustExpired, "trust root version %d expired at %s, signed evidence is of %s",
-		r.version, r.expires.Format(time.RFC3339), at.UTC().Format(time.RFC3339)).
-		With("expires", r.expires.Format(time.RFC3339)).With("version", r.version)
+// mayTake judges what is signed by its time, by revocations and by what this machine has seen.
+func (s *Store) mayTake(a *Authentic, r *root, h History) error {
+	created := a.manifest.CreatedTime()
+	if created.After(r.expires) {
+		return expired(a.of, r, created)
+	}
+	if err := s.CheckRevoked(a); err != nil {
+		return err
+	}
+	if created.After(h.Evidence) {
+		h.Evidence = created
+	}
+	if err := h.CheckAge(); err != nil {
+		return err
+	}
+	return h.check(a)
+}
+
+func expired(of Root, r *root, at time.Time) error {
+	return fault.New(fault.TrustExpired, "trust root %q version %d expired at %s, signed evidence is of %s",
+		of, r.version, r.expires.Format(time.RFC3339), at.UTC().Format(time.RFC3339)).
+		With("expires", r.expires.Format(time.RFC3339)).With("number", r.version).With("root", string(of)).
+		With("evidence", at.UTC().Format(time.RFC3339))
+}
+
+// day is the unit of ages.
+const day = 24 * time.Hour
+
+// AgeDays is how many whole days lie between the newest signed evidence and now, which is the local clock's word but never earlier
+// than the evidence; behind says that the clock is: then it is certainly wrong.
+func AgeDays(evidence, clock time.Time) (days int, behind bool) {
+	if evidence.IsZero() || clock.IsZero() {
+		return 0, false
+	}
+	if clock.Before(evidence) {
+		return 0, true
+	}
+	return int(clock.Sub(evidence) / day), false
+}
+
+// CheckAge refuses (E-KNOWLEDGE-OLD) when what is known is older than the site's policy allows. It is the one rule that asks the local
+// clock, it can only refuse, and nothing of its answer is kept.
+func (h History) CheckAge() error {
+	days, _ := AgeDays(h.Evidence, h.Clock)
+	if h.MaxAgeDays < 1 || days <= h.MaxAgeDays {
+		return nil
+	}
+	return fault.New(fault.KnowledgeOld, "the newest signed evidence is of %s, %d days before this machine's clock (%s); the site allows %d",
+		h.Evidence.UTC().Format(time.RFC3339), days, h.Clock.UTC().Format(time.RFC3339), h.MaxAgeDays).
+		With("days", days).With("limit", h.MaxAgeDays).With("evidence", h.Evidence.UTC().Format(time.RFC3339)).With("clock", h.Clock.UTC().Format(time.RFC3339))
 }
 
 // check compares with what this machine has seen.
@@ -77,13 +120,13 @@ func (h History) checkReuse(a *Authentic) error {
 
 // AuthenticateInstalled judges the manifest of an installed version again, by the root version that it was taken with: a
 // key that a later root dropped signs nothing new, but what is installed stays valid. The family and E-VERSION-REUSED
-// are checked; floor and expiry are not, for they concern what is taken, not what is here.
+// are checked; floor and expiry are not, for they concern what is taken, not what is here. Nor are revocations: CheckRevoked does that.
 func (s *Store) AuthenticateInstalled(manifest, sig []byte, rootVersion int, h History) (*Authentic, error) {
 	r, err := s.numbered(Oem, rootVersion)
 	if err != nil {
 		return nil, err
 	}
-	a, err := r.judge().manifest(manifest, sig)
+	a, err := r.judge(Oem, nil).manifest(manifest, sig)
 	if err != nil {
 		return nil, err
 	}
@@ -110,12 +153,14 @@ type judge struct {
 	keys      []bundle.PublicKey
 	threshold int
 	role      string
+	of        Root
 	version   int
+	revoked   []*Revocations // whose keys do not count
 }
 
-func (r *root) judge() judge {
+func (r *root) judge(of Root, revoked []*Revocations) judge {
 	t := r.roles[RoleTargets]
-	return judge{keys: t.keys, threshold: t.threshold, role: RoleTargets, version: r.version}
+	return judge{keys: t.keys, threshold: t.threshold, role: RoleTargets, of: of, version: r.version, revoked: revoked}
 }
 
 func givenKey(key bundle.PublicKey) judge {
@@ -152,8 +197,11 @@ func (j judge) volumes(src *bundle.Source) error {
 	if err != nil {
 		return err
 	}
-	st, _, err := env.Verify(bundle.TypeVolumes, j.keys, j.threshold)
+	st, signers, err := env.Verify(bundle.TypeVolumes, j.keys, j.threshold)
 	if err != nil {
+		return err
+	}
+	if err := quorumLeft(signers, j.threshold, j.revoked...); err != nil {
 		return err
 	}
 	p, err := bundle.VolumesOf(st)
@@ -175,6 +223,9 @@ func (j judge) manifest(raw, sig []byte) (*Authentic, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := quorumLeft(signers, j.threshold, j.revoked...); err != nil {
+		return nil, err
+	}
 	if err := st.CheckSubject(ManifestName, raw); err != nil {
 		return nil, err
 	}
@@ -190,7 +241,8 @@ func (j judge) manifest(raw, sig []byte) (*Authentic, error) {
 		return nil, fault.New(fault.SignatureInvalid, "the signature speaks of %q version %q, the manifest of %q version %q",
 			clip(p.ModelFamily), clip(p.Version), m.ModelFamily, m.Version)
 	}
-	a := &Authentic{manifest: m, raw: slices.Clone(raw), sig: slices.Clone(sig), digest: sha512.Sum384(raw), version: j.version}
+	a := &Authentic{manifest: m, raw: slices.Clone(raw), sig: slices.Clone(sig), digest: sha512.Sum384(raw), version: j.version,
+		of: j.of, keys: signers, threshold: j.threshold}
 	for _, k := range signers {
 		a.signers = append(a.signers, Signer{KeyID: k.ID(), Fingerprint: k.Fingerprint(), Role: j.role})
 	}

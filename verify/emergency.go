@@ -22,18 +22,15 @@ func (s *Store) AuthenticateEmergency(ctx context.Context, src *bundle.Source, h
 			return nil, needless()
 		}
 	}
-	if !h.Evidence.IsZero() && h.Evidence.After(r.expires) {
-		return nil, expired(r, h.Evidence)
+	if err := s.CheckExpired(Site, h.Evidence); err != nil {
+		return nil, err
 	}
-	a, err := r.judge().source(ctx, src)
+	a, err := r.judge(Site, s.lists(Site)).source(ctx, src)
 	if err != nil {
 		return nil, err
 	}
 	a.emergency = true
-	if created := a.manifest.CreatedTime(); created.After(r.expires) {
-		return nil, expired(r, created)
-	}
-	if err := h.check(a); err != nil {
+	if err := s.mayTake(a, r, h); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -51,13 +48,13 @@ func (s *Store) EmergencyInstalled(manifest, sig []byte, siteRoot int, h History
 	if err != nil {
 		return nil, err
 	}
-	a, err := r.judge().manifest(manifest, sig)
+	a, err := r.judge(Site, nil).manifest(manifest, sig)
 	if err != nil {
 		oem, nerr := s.newest(Oem)
 		if nerr != nil {
 			return nil, err
 		}
-		other, oerr := oem.judge().manifest(manifest, sig)
+		other, oerr := oem.judge(Oem, nil).manifest(manifest, sig)
 		if oerr != nil {
 			return nil, err
 		}

@@ -12,7 +12,7 @@ import (
 // StoreOf is a store of root files that are given, from version 1 upward, and checked as OpenStore checks those of a folder. It
 // lies nowhere: nothing can be placed in it. Error: E-TRUST-INVALID.
 func StoreOf(files map[Root][][]byte) (*Store, error) {
-	s := &Store{roots: map[Root][]*root{}}
+	s := &Store{roots: map[Root][]*root{}, revoked: map[Root]*kept{}}
 	for _, of := range []Root{Oem, Site} {
 		var trusted *trustedmetadata.TrustedMetadata
 		for i, raw := range files[of] {
@@ -71,11 +71,12 @@ func (s *Store) Find(of Root, fingerprint string) int {
 	return 0
 }
 
-// EnvelopeBy is Envelope by the root of one number: for what was signed before a later root.
+// EnvelopeBy is Envelope by the root of one number: for what was taken when that was the newest. A key that a later root dropped
+// signs nothing new, but what was taken stays valid, unless that key was revoked.
 func (s *Store) EnvelopeBy(of Root, version int, role string, raw []byte, wantType string, limit int64) (*bundle.Statement, []bundle.PublicKey, error) {
 	r, err := s.numbered(of, version)
 	if err != nil {
 		return nil, nil, err
 	}
-	return r.envelope(role, raw, wantType, limit)
+	return s.envelopeBy(r, of, role, raw, wantType, limit)
 }

@@ -230,13 +230,7 @@ func (r *root) info(of Root) RootInfo {
 	out := RootInfo{Of: of, Version: r.version, Fingerprint: Fingerprint(r.raw), Expires: r.expires,
 		RootThreshold: r.roles[RoleRoot].threshold, TargetsThreshold: r.roles[RoleTargets].threshold, Keys: []KeyInfo{}}
 	for _, k := range r.keys {
-		info := KeyInfo{KeyID: k.ID(), Fingerprint: k.Fingerprint(), Roles: []string{}}
-		for _, name := range []string{RoleRoot, RoleTargets} {
-			if slices.Contains(r.roles[name].keys, k) {
-				info.Roles = append(info.Roles, name)
-			}
-		}
-		out.Keys = append(out.Keys, info)
+		out.Keys = append(out.Keys, KeyInfo{KeyID: k.ID(), Fingerprint: k.Fingerprint(), Roles: r.rolesOf(k)})
 	}
 	return out
 }
@@ -256,6 +250,16 @@ func DescribeRoot(rootFile []byte) (RootInfo, error) {
 		info.First = info.Fingerprint
 	}
 	return info, nil
+}
+
+// ReadRoot reads a root file whose signatures may be incomplete: for showing a draft, never for believing. Errors: E-TRUST-INVALID,
+// E-KEY-WEAK.
+func ReadRoot(rootFile []byte) (RootInfo, error) {
+	r, err := parseRoot(rootFile)
+	if err != nil {
+		return RootInfo{}, err
+	}
+	return r.info(r.of), nil
 }
 
 // Fingerprint is the SHA-256 of a root file's bytes in hexadecimal, in 16 groups of four, for people to compare.
@@ -309,19 +313,28 @@ func NewRoot(o RootOptions) ([]byte, error) {
 		return nil, err
 	}
 	for _, s := range o.Signers {
-		if raw, err = SignRoot(raw, s); err != nil {
+		if raw, err = SignRoot(raw, nil, s); err != nil {
 			return nil, err
 		}
 	}
 	return raw, nil
 }
 
-// SignRoot adds one signature to a root file. Errors: E-TRUST-INVALID for a file that is no root, E-KEY-UNFIT for a
-// key outside its role root, E-EXISTS for one that has signed.
-func SignRoot(rootFile []byte, key ed25519.PrivateKey) ([]byte, error) {
+// SignRoot adds one signature to a root file: by a holder of its own role root or, with the file before it, of that one's. The
+// holders of a key that is being dropped sign too, for the old quorum. Errors: E-TRUST-INVALID for a file that is no root,
+// E-KEY-UNFIT for a key in neither role root, E-EXISTS for one that has signed.
+func SignRoot(rootFile, previous []byte, key ed25519.PrivateKey) ([]byte, error) {
 	r, err := parseRoot(rootFile)
 	if err != nil {
 		return nil, err
+	}
+	may := r.roles[RoleRoot].keys
+	if previous != nil {
+		before, err := parseBefore(r, previous)
+		if err != nil {
+			return nil, err
+		}
+		may = slices.Concat(may, before.roles[RoleRoot].keys)
 	}
 	if len(key) != ed25519.PrivateKeySize {
 		return nil, fault.New(fault.KeyRead, "private key has %d bytes, want %d", len(key), ed25519.PrivateKeySize)
@@ -330,8 +343,9 @@ func SignRoot(rootFile []byte, key ed25519.PrivateKey) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !slices.Contains(r.roles[RoleRoot].keys, pub) {
-		return nil, fault.New(fault.KeyUnfit, "key %s is not in role root of this trust root", pub.Fingerprint()).With("key_id", pub.ID())
+	if !slices.Contains(may, pub) {
+		return nil, fault.New(fault.KeyUnfit, "key %s is not in role root of this trust root, nor of the one before where that was given", pub.Fingerprint()).
+			With("key_id", pub.ID())
 	}
 	meta, err := metadata.Root().FromBytes(rootFile)
 	if err != nil {

@@ -303,7 +303,7 @@ func TestNewRootRefusesOptions(t *testing.T) {
 	if _, err := DescribeRoot(half); fault.CodeOf(err) != fault.TrustInvalid {
 		t.Errorf("DescribeRoot of a half signed root: %v", err)
 	}
-	whole, err := SignRoot(half, seeded("r2"))
+	whole, err := SignRoot(half, nil, seeded("r2"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,7 +326,7 @@ func FuzzRoot(f *testing.F) {
 		}
 		if err == nil {
 			_ = r.signedBy(r)
-			_, _ = SignRoot(raw, seeded("r1"))
+			_, _ = SignRoot(raw, nil, seeded("r1"))
 		}
 	})
 }

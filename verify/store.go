@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata/trustedmetadata"
 
@@ -25,18 +26,19 @@ const keyFile = "oem_model_signing.pub"
 // Store holds the trust roots of a folder as OpenStore found and checked them. It does not notice later changes on
 // disk, except its own.
 type Store struct {
-	dir   string
-	roots map[Root][]*root // from version 1 upward, without gaps
+	dir     string
+	roots   map[Root][]*root // from version 1 upward, without gaps
+	revoked map[Root]*kept   // newest revocation lists
 }
 
 // OpenStore loads the roots kept in dir (<root>/ai_models/keys, or a folder given with --trust) and checks each chain
 // from its version 1 upward: version 1 signed by its own quorum, each next one by the quorum of the one before and by its
-// own (TUF 1.0, section 5.3). A missing folder or root is no error: Authenticate answers E-TRUST-NONE then. A gap, a
-// broken file or a link is E-TRUST-INVALID.
+// own (TUF 1.0, section 5.3). The revocation lists beside them must be signed by a quorum of role root. A missing folder or root is no
+// error: Authenticate answers E-TRUST-NONE then. A gap, a broken file or a link is E-TRUST-INVALID.
 //
 // Version 1 rests on whoever placed it; protecting the folder is the system's part.
 func OpenStore(dir string) (*Store, error) {
-	s := &Store{dir: dir, roots: map[Root][]*root{}}
+	s := &Store{dir: dir, roots: map[Root][]*root{}, revoked: map[Root]*kept{}}
 	for _, of := range []Root{Oem, Site} {
 		chain, err := loadChain(dir, of)
 		if err != nil {
@@ -44,7 +46,7 @@ func OpenStore(dir string) (*Store, error) {
 		}
 		s.roots[of] = chain
 	}
-	return s, nil
+	return s, s.loadRevocations()
 }
 
 func loadChain(dir string, of Root) ([]*root, error) {
@@ -177,6 +179,11 @@ func (s *Store) Describe() []RootInfo {
 		if r, err := s.newest(of); err == nil {
 			info := r.info(of)
 			info.First = Fingerprint(s.roots[of][0].raw)
+			for _, k := range r.keys {
+				if s.RevokedKey(of, k) != nil {
+					info.Revoked = append(info.Revoked, k.ID())
+				}
+			}
 			out = append(out, info)
 		}
 	}
@@ -239,11 +246,7 @@ func (s *Store) write(of Root, r *root) error {
 		return err
 	}
 	if of == Oem {
-		var pem []byte
-		for _, k := range r.roles[RoleTargets].keys {
-			pem = append(pem, k.PEM()...)
-		}
-		if err := fsx.WriteFile(keys, keyFile, pem, 0o644); err != nil {
+		if err := fsx.WriteFile(keys, keyFile, r.pem(), 0o644); err != nil {
 			return err
 		}
 	}
@@ -270,7 +273,72 @@ func (s *Store) Envelope(of Root, role string, raw []byte, wantType string, limi
 	if err != nil {
 		return nil, nil, err
 	}
-	return r.envelope(role, raw, wantType, limit)
+	return s.envelopeBy(r, of, role, raw, wantType, limit)
+}
+
+func (s *Store) envelopeBy(r *root, of Root, role string, raw []byte, wantType string, limit int64) (*bundle.Statement, []bundle.PublicKey, error) {
+	st, signers, err := r.envelope(role, raw, wantType, limit)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := quorumLeft(signers, r.roles[role].threshold, s.lists(of)...); err != nil {
+		return nil, nil, err
+	}
+	return st, signers, nil
+}
+
+// Version is the number of the newest root; 0 when none was placed.
+func (s *Store) Version(of Root) int {
+	if s == nil {
+		return 0
+	}
+	return len(s.roots[of])
+}
+
+// CheckExpired refuses (E-TRUST-EXPIRED) when signed evidence is later than the expiry of the newest root. No clock is asked.
+func (s *Store) CheckExpired(of Root, evidence time.Time) error {
+	r, err := s.newest(of)
+	if err != nil {
+		return err
+	}
+	if evidence.After(r.expires) {
+		return expired(of, r, evidence)
+	}
+	return nil
+}
+
+// Kept names the files below the keys folder that this store rests on.
+func (s *Store) Kept() []string {
+	var out []string
+	for _, of := range []Root{Oem, Site} {
+		for _, r := range s.roots[of] {
+			out = append(out, KeptRoot(of, r.version))
+		}
+		if s.revoked[of] != nil {
+			out = append(out, KeptRevocations(of))
+		}
+	}
+	return out
+}
+
+// RootFile gives the bytes of a kept root: version 0 is the newest. Errors: E-TRUST-NONE, E-TRUST-INVALID.
+func (s *Store) RootFile(of Root, version int) ([]byte, error) {
+	if version == 0 {
+		version = s.Version(of)
+	}
+	r, err := s.numbered(of, version)
+	if err != nil {
+		return nil, err
+	}
+	return r.raw, nil
+}
+
+// RevocationsFile gives the bytes of the kept list; nil when there is none.
+func (s *Store) RevocationsFile(of Root) []byte {
+	if k := s.revoked[of]; k != nil {
+		return k.raw
+	}
+	return nil
 }
 
 func (r *root) envelope(role string, raw []byte, wantType string, limit int64) (*bundle.Statement, []bundle.PublicKey, error) {

@@ -28,10 +28,14 @@ const (
 
 // History is what this machine knows already. Its zero value knows nothing.
 type History struct {
-	Family   string                   // the family installed here; empty: none yet
-	Floor    string                   // highest version ever live here; empty: none
-	Seen     map[string]bundle.Digest // version -> SHA-384 of its manifest
-	Evidence time.Time                // it is not earlier than this: newest created of accepted manifests, the program's build; zero: unknown
+	Family string                   // the family installed here; empty: none yet
+	Floor  string                   // highest version ever live here; empty: none
+	Seen   map[string]bundle.Digest // version -> SHA-384 of its manifest
+	// Evidence says that it is not earlier than this: the newest of created of accepted manifests, dates of accepted
+	// revocations, and the program's build. Zero: unknown.
+	Evidence   time.Time
+	Clock      time.Time // what the local clock says; asked for MaxAgeDays only
+	MaxAgeDays int       // the site's limit for the age of Evidence; 0: none
 }
 
 // Signer is one key whose signature counted.
@@ -55,6 +59,9 @@ type Authentic struct {
 	version  int
 	source   *bundle.Source
 
+	of        Root               // whose keys signed
+	keys      []bundle.PublicKey // those that counted
+	threshold int
 	emergency bool // judged by the site's root
 }
 
@@ -98,11 +105,13 @@ type RootOptions struct {
 
 // RootInfo is one trust root as people see it.
 type RootInfo struct {
-	Of               Root      `json:"of"`
-	Version          int       `json:"version"`     // newest kept
-	Fingerprint      string    `json:"fingerprint"` // of the newest file
-	First            string    `json:"first"`       // fingerprint of version 1, which a person confirmed
-	Expires          time.Time `json:"expires"`
+	Of          Root      `json:"of"`
+	Version     int       `json:"version"`     // newest kept
+	Fingerprint string    `json:"fingerprint"` // of the newest file
+	First       string    `json:"first"`       // fingerprint of version 1, which a person confirmed
+	Expires     time.Time `json:"expires"`
+	// Revoked are ids of its keys that a revocation list names: they count for nothing.
+	Revoked          []string  `json:"revoked,omitempty"`
 	RootThreshold    int       `json:"root_threshold"`
 	TargetsThreshold int       `json:"targets_threshold"`
 	Keys             []KeyInfo `json:"keys"`

@@ -139,18 +139,11 @@ func systemID(ctx context.Context) bundle.Digest {
 }
 
 // CheckVendorKey refuses (E-RECORD-EDITED) a published vendor key, oem_model_signing.pub, that is not exactly the keys that
-// the vendor's trust root lets sign bundles: this program does not read it, but others are given it to check signatures with.
+// the vendor's trust root lets sign bundles: this program does not read it, but others are given it to check signatures with. Those of
+// a root before are let stand: a rotation may be at work, or was interrupted before they were replaced.
 func (d *Dir) CheckVendorKey(store *verify.Store) error {
 	if !store.Has(verify.Oem) {
 		return nil
-	}
-	var want, have []string
-	for _, r := range store.Describe() {
-		for _, k := range r.Keys {
-			if r.Of == verify.Oem && slices.Contains(k.Roles, verify.RoleTargets) {
-				want = append(want, k.KeyID)
-			}
-		}
 	}
 	changed := func(err error) error {
 		return fault.New(fault.RecordEdited, "%q is not the key of the vendor's trust root: %w", VendorKeyFile, err).With("path", VendorKeyFile)
@@ -162,7 +155,21 @@ func (d *Dir) CheckVendorKey(store *verify.Store) error {
 	if err != nil {
 		return changed(err)
 	}
-	whole := raw
+	have, err := keysIn(raw)
+	if err != nil {
+		return changed(err)
+	}
+	for _, published := range store.PublishedKeys() {
+		if want, err := keysIn(published); err == nil && slices.Equal(want, have) {
+			return nil
+		}
+	}
+	return changed(fmt.Errorf("it holds %q in %d bytes", have, len(raw)))
+}
+
+// keysIn are the ids of the keys of a PEM file, sorted; nothing else may be in it.
+func keysIn(raw []byte) ([]string, error) {
+	var out []string
 	for len(raw) > 0 {
 		block, rest := pem.Decode(raw)
 		if block == nil {
@@ -170,16 +177,15 @@ func (d *Dir) CheckVendorKey(store *verify.Store) error {
 		}
 		key, err := bundle.ParsePublicKey(pem.EncodeToMemory(block))
 		if err != nil {
-			return changed(err)
+			return nil, err
 		}
-		have, raw = append(have, key.ID()), rest
+		out, raw = append(out, key.ID()), rest
 	}
-	slices.Sort(want)
-	slices.Sort(have)
-	if !slices.Equal(want, have) || len(bytes.TrimSpace(raw)) > 0 {
-		return changed(fmt.Errorf("it holds %q in %d bytes, want %q", have, len(whole), want))
+	if len(bytes.TrimSpace(raw)) > 0 {
+		return nil, fmt.Errorf("%d bytes of it are no key", len(raw))
 	}
-	return nil
+	slices.Sort(out)
+	return out, nil
 }
 
 // Traces names something that only an installation leaves, models or not: a trust root, a machine key, a report, a version

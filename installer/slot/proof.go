@@ -24,9 +24,20 @@ func (d *Dir) Roots() (*verify.Store, error) {
 	return s, err
 }
 
-// Authentic repeats the trust decision for a version folder: its manifest's signature by the root that it was taken with.
-// No artifact is read.
+// Authentic repeats the trust decision for a version folder: its manifest's signature by the root that it was taken with, and that
+// neither it nor its signers were revoked (E-REVOKED). No artifact is read.
 func (d *Dir) Authentic(store *verify.Store, folder string, by Judged) (*verify.Authentic, error) {
+	a, err := d.signed(store, folder, by)
+	if err != nil {
+		return nil, err
+	}
+	if err := store.CheckRevoked(a); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func (d *Dir) signed(store *verify.Store, folder string, by Judged) (*verify.Authentic, error) {
 	manifest, err := d.readBundleFile(folder, ManifestFile, MaxManifest)
 	if err != nil {
 		return nil, err
@@ -59,9 +70,10 @@ func (d *Dir) readBundleFile(folder, name string, limit int64) ([]byte, error) {
 	return nil, fault.New(code, "folder %q holds no %q: %w", folder, name, err).With("path", d.Abs(folder))
 }
 
-// Verify repeats everything that can be proven about a version folder: signature, description and each byte.
+// Verify repeats everything that can be proven about a version folder: signature, description and each byte; then that nothing
+// of it was revoked.
 func (d *Dir) Verify(ctx context.Context, store *verify.Store, r *Record, p progress.Func) (*verify.Authentic, error) {
-	a, err := d.Authentic(store, r.Folder, r.Judged())
+	a, err := d.signed(store, r.Folder, r.Judged())
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +83,9 @@ func (d *Dir) Verify(ctx context.Context, store *verify.Store, r *Record, p prog
 			r.Folder, m.Version, a.ManifestSHA384(), r.Version, r.ManifestSHA384).With("path", d.Abs(r.Folder))
 	}
 	if err := d.VerifyFolder(ctx, a, r.Folder, r.Variant, p); err != nil {
+		return nil, err
+	}
+	if err := store.CheckRevoked(a); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -104,8 +119,8 @@ func (d *Dir) VerifyFolder(ctx context.Context, a *verify.Authentic, folder, var
 	return verify.Folder(ctx, d.Abs(folder), a, variant, p)
 }
 
-// Policy reads the site's policy and proves it: signed by the site's root, and the one that the log took in. nil without
-// an error when this root never had one.
+// Policy reads the site's policy and proves it: signed by the site's root of the number that it was taken by, with keys that were not
+// revoked, and the one that the log took in. nil without an error when this root never had one.
 func (d *Dir) Policy(store *verify.Store, l *Ledger) (*compliance.Policy, error) {
 	raw, err := d.Read(PolicyFile, MaxPolicy)
 	have := Absent
@@ -122,12 +137,20 @@ func (d *Dir) Policy(store *verify.Store, l *Ledger) (*compliance.Policy, error)
 	if have == Absent {
 		return nil, nil
 	}
-	return ParsePolicy(store, raw)
+	return ParsePolicyBy(store, raw, l.PolicyRoot())
 }
 
-// ParsePolicy proves a policy envelope by the site's root.
+// ParsePolicy proves a new policy envelope by the site's newest root.
 func ParsePolicy(store *verify.Store, raw []byte) (*compliance.Policy, error) {
-	s, _, err := store.Envelope(verify.Site, verify.RoleTargets, raw, bundle.TypePolicy, MaxPolicy)
+	return ParsePolicyBy(store, raw, 0)
+}
+
+// ParsePolicyBy proves a policy that was taken when the site's root had that number; 0 is the newest.
+func ParsePolicyBy(store *verify.Store, raw []byte, number int) (*compliance.Policy, error) {
+	if number == 0 {
+		number = store.Version(verify.Site)
+	}
+	s, _, err := store.EnvelopeBy(verify.Site, number, verify.RoleTargets, raw, bundle.TypePolicy, MaxPolicy)
 	if err != nil {
 		return nil, err
 	}
@@ -163,12 +186,17 @@ func (d *Dir) Approvals(l *Ledger, policy *compliance.Policy, stage Stage, r *Re
 	if policy == nil {
 		return nil, fault.New(fault.PolicyNone, "the site has no policy that says who may sign for stage %q", stage).With("stage", string(stage))
 	}
+	store, err := d.Roots()
+	if err != nil {
+		return nil, err
+	}
 	out := &Approvals{}
 	numbers := map[bundle.Digest]int{}
 	out.Want = compliance.Want{Stage: compliance.Stage(stage), Manifest: manifest, Version: r.Version, Variant: r.Variant, Machine: r.Machine,
 		Installer: r.Installer, Emergency: r.Emergency.Plain(), Forms: map[bundle.Digest][]byte{},
 		Logged:   func(e bundle.Digest) (int, bool) { n, ok := numbers[e]; return n, ok },
-		PolicyAt: func(number int) (*compliance.Policy, error) { return d.PolicyAt(l, number) }}
+		PolicyAt: func(number int) (*compliance.Policy, error) { return d.PolicyAt(l, number) },
+		Revoked:  func(k bundle.PublicKey) error { return store.RevokedKey(verify.Site, k) }}
 	void := voided(l)
 	for _, m := range l.Done(EventSignOff) {
 		if m.Info[InfoStage] != string(stage) || m.Info[InfoVariant] != r.Variant || m.Info[InfoManifest] != r.ManifestSHA384.String() || void[m.Path] ||
@@ -197,7 +225,6 @@ func (d *Dir) Approvals(l *Ledger, policy *compliance.Policy, stage Stage, r *Re
 			out.Want.Forms[Sum(form)] = form
 		}
 	}
-	var err error
 	out.Approval, err = compliance.CheckApprovals(policy, out.Envelopes, out.Want)
 	if err != nil {
 		return nil, err
@@ -296,9 +323,8 @@ func (d *Dir) CheckLadder(l *Ledger, policy *compliance.Policy, r *Record, manif
 		if err != nil {
 			return err
 		}
-		if !a.Complete {
-			return fault.New(fault.NotSignedOff, "version %q is not signed off for stage %q: missing %q", r.Version, stage, a.MissingRoles).
-				With("stage", string(stage)).With("missing_roles", a.MissingRoles)
+		if err := a.Closed(r.Version, compliance.Stage(stage)); err != nil {
+			return err
 		}
 		for _, one := range a.Signed {
 			if changed := one.Decision.ChangedProof(r.ProofFacts()); len(changed) > 0 {
@@ -409,10 +435,26 @@ func (d *Dir) CheckRollback(l *Ledger, policy *compliance.Policy, r *Record, man
 	if err != nil {
 		return bad(err)
 	}
+	if err := d.CheckPerson(person); err != nil {
+		return err
+	}
 	if p.To != r.Version || p.Variant != r.Variant || p.ToSHA384 != r.ManifestSHA384 || p.Machine != r.Machine || p.Person != person.ID {
 		return bad(errors.New("it belongs to something else"))
 	}
 	return nil
+}
+
+// CheckPerson refuses (E-REVOKED) a person whose key the site has revoked.
+func (d *Dir) CheckPerson(person *compliance.Person) error {
+	key, err := bundle.ParsePublicKey([]byte(person.PublicKey))
+	if err != nil {
+		return err
+	}
+	store, err := d.Roots()
+	if err != nil {
+		return err
+	}
+	return store.RevokedKey(verify.Site, key)
 }
 
 // ParseRollback proves a rollback statement by one person's key.

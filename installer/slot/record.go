@@ -84,6 +84,9 @@ type Proof struct {
 	LimitMS  float64 `json:"limit_ms"`
 	PeakMiB  int64   `json:"peak_mib"`
 	LimitMiB int64   `json:"limit_mib"`
+	// Evidence is where the engine itself says that it ran the models; Confinement what kept the child in meanwhile.
+	Evidence    []inference.Placement  `json:"evidence,omitempty"`
+	Confinement *inference.Confinement `json:"confinement,omitempty"`
 	// Report is the whole smoke report under reports/.
 	Report *compliance.Source `json:"report,omitempty"`
 }

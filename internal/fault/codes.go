@@ -34,6 +34,8 @@ const (
 	TrustInvalid       Code = "E-TRUST-INVALID"
 	TrustFingerprint   Code = "E-TRUST-FINGERPRINT"
 	TrustExpired       Code = "E-TRUST-EXPIRED"
+	TrustStep          Code = "E-TRUST-STEP"    // a root between the kept one and the offered one is missing
+	RevocationsInvalid Code = "E-REVOCATIONS"   // a revocation list breaks the rules
 	KeyWeak            Code = "E-KEY-WEAK"      // low-order or non-canonical public key
 	VersionOlder       Code = "E-VERSION-OLDER" // below the floor
 	VersionReused      Code = "E-VERSION-REUSED"
@@ -42,6 +44,8 @@ const (
 	VolumeDamaged      Code = "E-VOLUME-DAMAGED"
 	VolumeStale        Code = "E-VOLUME-STALE"      // volume of another release or size
 	VolumeIndex        Code = "E-VOLUME-INDEX"      // .volumes.sig missing or wrong
+	ProgramUnknown     Code = "E-PROGRAM-UNKNOWN"   // nothing vouches for a program file
+	ProgramChanged     Code = "E-PROGRAM-CHANGED"   // a program file is not the one that the vendor's statement names
 	InstalledChanged   Code = "E-INSTALLED-CHANGED" // files of an installed version differ, are missing or too many
 	Request            Code = "E-REQUEST"           // a request for a sign-off, or its answer, is damaged or not genuine
 	RequestTrust       Code = "E-REQUEST-TRUST"     // nothing given to compare a request's trust roots with
@@ -86,6 +90,9 @@ const (
 	MachineOther   Code = "E-MACHINE-OTHER"
 	VersionInUse   Code = "E-VERSION-IN-USE" // remove of the live version or its way back
 	RollbackNone   Code = "E-ROLLBACK-NONE"
+	Revoked        Code = "E-REVOKED"        // a revocation list names the key or the bundle
+	KnowledgeOld   Code = "E-KNOWLEDGE-OLD"  // newest evidence older than the site's policy allows
+	ClosedExpired  Code = "E-CLOSED-EXPIRED" // the root has expired and the site's policy closes live then
 
 	EmergencyPaper   Code = "E-EMERGENCY-PAPER"   // the policy lets no version installed by emergency go live
 	EmergencyReview  Code = "E-EMERGENCY-REVIEW"  // a review is owed before the next live start
@@ -119,6 +126,7 @@ var exits = map[Code]int{
 	Usage: 2, Passphrase: 2, KeyRead: 2, Spec: 2, Answers: 2, Exists: 2, KeyUnfit: 2,
 	Format: 3, Limit: 3, ManifestInvalid: 3, Path: 3, Entry: 3, Digest: 3, Schema: 3, HashAlg: 3, SignatureMissing: 3,
 	SignatureInvalid: 3, SignatureUntrusted: 3, SignatureType: 3, SignatureThreshold: 3, TrustNone: 3, TrustInvalid: 3, Evidence: 3,
+	TrustStep: 3, RevocationsInvalid: 3,
 	TrustFingerprint: 3, TrustExpired: 3, KeyWeak: 3, VersionOlder: 3, VersionReused: 3, FamilyOther: 3,
 	VolumeMissing: 3, VolumeDamaged: 3, VolumeStale: 3, VolumeIndex: 3, InstalledChanged: 3,
 	BundleMissing: 4, VersionUnknown: 4,
@@ -127,9 +135,10 @@ var exits = map[Code]int{
 	Contract: 6, NotRun: 6, SecondOpinion: 6,
 	NotSignedOff: 7, NotLive: 7, StageOrder: 7, PolicyNone: 7, PolicyInvalid: 7, PolicyRefuses: 7, SignoffInvalid: 7,
 	SignoffRefused: 7, SignoffVoid: 7, RequestStale: 7, RequestOther: 7, Request: 3, RequestTrust: 3, LogExport: 3, Lease: 8, LogBroken: 7, RecordEdited: 7, MachineOther: 7, VersionInUse: 7, RollbackNone: 7,
+	Revoked: 7, KnowledgeOld: 7, ClosedExpired: 7,
 	IO: 8, Space: 8, SourceMissing: 8, MediumRemoved: 8, MediumDamaged: 8, RootReadonly: 8, RootFilesystem: 8,
 	EmergencyNeedless: 2, EmergencyPaper: 7, EmergencyReview: 7, EmergencyOver: 7, EmergencyClock: 7, EmergencyRefused: 7,
-	ReviewSelf: 7, ReviewNone: 7,
+	ReviewSelf: 7, ReviewNone: 7, ProgramUnknown: 3, ProgramChanged: 3,
 	WindowMissing: 8, WindowDisplay: 8, WindowOpenGL: 8, WindowLibrary: 8, WindowSilent: 8,
 	Locked: 9, Cancelled: 130,
 }

@@ -30,6 +30,10 @@ func TestMain(m *testing.M) {
 	if name == "" {
 		os.Exit(m.Run())
 	}
+	if err := lack(os.Getenv("SANDBOX_TEST_LACKS")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	Files()
 	a := answer{State: Calls()}
 	if err := attacks[name].do(os.Getenv("SANDBOX_TEST_DIR")); err != nil {
@@ -37,6 +41,23 @@ func TestMain(m *testing.M) {
 	}
 	_ = json.NewEncoder(os.Stdout).Encode(a)
 	os.Exit(0)
+}
+
+// lack makes the kernel look as if it had no Landlock, no seccomp.
+func lack(what string) error {
+	if _, again := os.LookupEnv(stageVariable); what == "" || again {
+		return nil
+	}
+	f := &assembler{}
+	f.load(offNumber)
+	if strings.Contains(what, "landlock") {
+		f.when(unix.SYS_LANDLOCK_CREATE_RULESET, absent)
+	}
+	if strings.Contains(what, "seccomp") {
+		f.when(unix.SYS_SECCOMP, absent)
+	}
+	f.ret(yes)
+	return install(f.code)
 }
 
 type answer struct {
@@ -224,6 +245,28 @@ func TestStateIsTrue(t *testing.T) {
 		t.Errorf("%+v, want loosened", s)
 	}
 	t.Log(s)
+}
+
+// A kernel without them is served all the same, and the state says what is missing.
+func TestKernelsThatLackIt(t *testing.T) {
+	full := attack(t, "reading itself", setUp(t), Policy{}).State
+	if !full.Seccomp {
+		t.Skip("without seccomp there is no way to hide anything")
+	}
+	for lacks, want := range map[string]State{
+		"landlock":                  {Landlock: None, Seccomp: true, Missing: "the kernel has no Landlock"},
+		"seccomp":                   {Landlock: full.Landlock, Missing: strings.TrimPrefix(full.Missing+"; the kernel has no filters of system calls (seccomp)", "; ")},
+		"both landlock and seccomp": {Landlock: None, Missing: "the kernel has no Landlock; the kernel has no filters of system calls (seccomp)"},
+	} {
+		dir := setUp(t)
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = []string{attackVariable + "=reading what it may", "SANDBOX_TEST_DIR=" + dir, "SANDBOX_TEST_LACKS=" + lacks, Policy{Read: []string{dir}}.Environ()}
+		out, err := cmd.Output()
+		var a answer
+		if err != nil || json.Unmarshal(out, &a) != nil || a.Error != "" || a.State != want {
+			t.Errorf("without %s: %v %s, want %+v", lacks, err, out, want)
+		}
+	}
 }
 
 // The variable that says a process has confined itself already is not believed: it is tried.

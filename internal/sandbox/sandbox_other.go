@@ -1,4 +1,4 @@
-//go:build !linux || (!amd64 && !arm64)
+//go:build !windows && (!linux || (!amd64 && !arm64))
 
 package sandbox
 
@@ -7,11 +7,9 @@ import "runtime"
 // Files confines nothing here.
 func Files() {}
 
-// Calls says what is in force here: a job object on Windows, elsewhere nothing but the limits of resources.
+// Calls says that nothing is in force here but the limits of resources.
 func Calls() State {
-	s := State{Landlock: None, Job: runtime.GOOS == "windows"}
-	if !s.Job {
-		s.miss("neither Landlock nor seccomp on " + runtime.GOOS + "/" + runtime.GOARCH + ": only limits of resources")
-	}
+	s := State{Landlock: None}
+	s.miss("neither Landlock nor seccomp on " + runtime.GOOS + "/" + runtime.GOARCH + ": only limits of resources")
 	return s
 }
