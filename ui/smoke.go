@@ -65,10 +65,10 @@ func (s *smoke) leave() { s.task.stop() }
 func (s *smoke) start() {
 	var t *installer.Tested
 	in := s.w.in
-	s.task = s.w.run(func(ctx context.Context) (err error) {
+	s.task = s.w.runAwake(func(ctx context.Context) (err error) {
 		t, err = in.Smoke(ctx, s.cand)
 		return err
-	}, s.event, func(err error) { s.ended(t, err) })
+	}, s.event, nil, func(err error) { s.ended(t, err) })
 }
 
 // try copies the next eligible variant and tests it.
@@ -81,7 +81,7 @@ func (s *smoke) try(variant string) {
 		t   *installer.Tested
 		fit *installer.Fitted
 	)
-	s.task = s.w.run(func(ctx context.Context) (err error) {
+	s.task = s.w.runAwake(func(ctx context.Context) (err error) {
 		if fit, err = s.open(ctx, variant); err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func (s *smoke) try(variant string) {
 		}
 		t, err = in.Smoke(ctx, c)
 		return err
-	}, s.event, func(err error) {
+	}, s.event, nil, func(err error) {
 		if fit != nil {
 			s.w.shut(fit.Source())
 		}

@@ -100,8 +100,12 @@ func TestWay(t *testing.T) {
 
 	b.tap("Instaluj")
 	in := b.current.(*install)
-	if len(b.working) != 1 || in.copied.chunks < 48 {
-		t.Errorf("%d tasks, %d chunks; want the copying at work on at least 48", len(b.working), in.copied.chunks)
+	b.settle("the computer to be held awake", func() bool { return in.awake || in.candidate != nil })
+	if in.candidate == nil {
+		b.sees("Komputer w tym czasie nie zaśnie")
+	}
+	if in.copied.chunks < 48 {
+		t.Errorf("%d chunks, want at least 48", in.copied.chunks)
 	}
 	b.reach("install.done", "variant", "first")
 	b.sees("100 %", "Możesz wyjąć nośnik", "sprawdzony", "bulk.bin")
@@ -114,6 +118,9 @@ func TestWay(t *testing.T) {
 	b.reach("smoke.passed", "variant", "first")
 	b.sees("Silnik", "zaliczony", "limit", "1 z 1 przypadku")
 	b.everywhere("smoke")
+	if len(b.held) != 2 || b.awake != 0 || b.held[0] != "Trwa instalacja pakietu modeli" {
+		t.Errorf("the computer was kept awake for %q, and is still for %d; want copying and test, and no longer", b.held, b.awake)
+	}
 
 	b.key(fyne.KeyReturn)
 	b.reach("signoff.title.paper")

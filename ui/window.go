@@ -13,6 +13,7 @@ import (
 	"sluice/assets"
 	"sluice/hwprobe"
 	"sluice/installer"
+	"sluice/internal/awake"
 	"sluice/internal/progress"
 	"sluice/ui/widgets"
 	"sluice/ui/widgets/style"
@@ -29,6 +30,7 @@ type Config struct {
 	DemoDir      string                                    // where the try on the demo model makes its folder; empty: the system's temporary folder
 	Drives       func(ctx context.Context) []hwprobe.Drive // nil: those of this machine
 	Painted      func()                                    // told once that the first frame is on the screen
+	Awake        func(why string) (func(), bool)           // keeps the computer from sleeping; nil: awake.Hold
 }
 
 // Window is the program's one window. All its methods are for the main goroutine.
@@ -72,6 +74,9 @@ func New(c Config) *Window {
 			drives, _ := hwprobe.Drives(ctx)
 			return drives
 		}
+	}
+	if c.Awake == nil {
+		c.Awake = awake.Hold
 	}
 	w := &Window{c: c, lang: c.Lang, working: map[*task]bool{}, look: look{scale: 1}}
 	w.tasks.post = onMain
