@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"strings"
 
@@ -193,7 +194,7 @@ func (s *smoke) page() page {
 				w.redraw()
 			}})
 		}
-		p.extra = append(p.extra, action{label: w.t("problem.save"), do: func() { w.saveCopy("sluice-"+s.problem.incident+".txt", []byte(s.problem.report())) }})
+		p.extra = append(p.extra, action{label: w.t("problem.save"), do: func() { w.saveCopy("sluice-"+s.problem.incident+".txt", []byte(s.problem.report()+s.rows())) }})
 		p.primary = &action{label: w.t("button.close"), do: w.home}
 	default:
 		p.title, p.lead = w.t("smoke.title"), w.t("smoke.lead")
@@ -230,6 +231,26 @@ func (s *smoke) tried() []fyne.CanvasObject {
 		out = append(out, widgets.NewCard(widgets.Column(8, text(style.BodyStrong, s.w.t("smoke.cases.of", "variant", printable.Line(a.Variant, 64))), s.w.caseTable(a.Report.Cases))))
 	}
 	return out
+}
+
+// rows are the golden cases of variants that failed as text, for the supplier.
+func (s *smoke) rows() string {
+	var b strings.Builder
+	for _, a := range s.failed {
+		if a.Report == nil {
+			continue
+		}
+		fmt.Fprintf(&b, "\n%s\n", s.w.t("smoke.cases.of", "variant", printable.Line(a.Variant, 64)))
+		for i := range a.Report.Cases {
+			c := &a.Report.Cases[i]
+			word := s.w.t("smoke.bad")
+			if c.Passed {
+				word = s.w.t("smoke.good")
+			}
+			fmt.Fprintf(&b, "%s %s: %s, %s / %s, %s; %s\n", printable.Line(c.Name, 64), printable.Line(c.Model, 200), word, s.w.difference(c), s.w.allowed(c), s.w.ms(c.LatencyMS), s.w.elementWords(c))
+		}
+	}
+	return b.String()
 }
 
 // attempts are the variants tried so far.

@@ -47,7 +47,8 @@ type Window struct {
 	patience time.Duration // how long reading the state may hold up the window
 	reading  int           // counts readings of the state
 	status   *installer.Status
-	trouble  error // why there is no installer or status
+	persons  map[string]string // names of people by id, of the policy
+	trouble  error             // why there is no installer or status
 
 	tasks   tasks
 	working map[*task]bool
@@ -129,12 +130,20 @@ func (w *Window) refreshStatus() {
 	mine := w.reading
 	var s *installer.Status
 	var err error
-	w.soon(w.patience, func() { s, err = in.Status() }, func(late bool) {
+	persons := map[string]string{}
+	w.soon(w.patience, func() {
+		s, err = in.Status()
+		if p, _ := in.Policy(); p != nil { // what is wrong with it, the status says
+			for _, x := range p.People {
+				persons[x.ID] = x.Name
+			}
+		}
+	}, func(late bool) {
 		if mine != w.reading {
 			return // a later reading counts
 		}
 		if w.trouble = err; err == nil {
-			w.status = s
+			w.status, w.persons = s, persons
 		}
 		if late {
 			w.arrived()
