@@ -1,6 +1,7 @@
 package assets
 
 import (
+	"cmp"
 	"embed"
 	"encoding/json"
 	"fmt"
@@ -40,6 +41,16 @@ type ErrorText struct {
 	With    string `json:"with"` // title with facts in braces; used when all of them are known
 	Meaning string `json:"meaning"`
 	Remedy  string `json:"remedy"`
+
+	// What the window says instead, where the words above name verbs or flags of the command line; else empty.
+	MeaningWindow string `json:"meaning_window"`
+	RemedyWindow  string `json:"remedy_window"`
+}
+
+// ForWindow is the text as the window shows it: nobody is told to type a command there.
+func (e ErrorText) ForWindow() ErrorText {
+	e.Meaning, e.Remedy = cmp.Or(e.MeaningWindow, e.Meaning), cmp.Or(e.RemedyWindow, e.Remedy)
+	return e
 }
 
 type message struct {

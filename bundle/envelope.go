@@ -37,6 +37,7 @@ const (
 	TypeLive        = "urn:sluice:live:1"
 	TypeHead        = "urn:sluice:head:1"
 	TypeReview      = "urn:sluice:review:1"
+	TypeProgram     = "urn:sluice:program:1"
 	TypeRequest     = "urn:sluice:request:1"
 	TypeEvidence    = "urn:sluice:evidence:1"
 )

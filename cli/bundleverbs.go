@@ -37,8 +37,21 @@ func (a *app) bundleVerbs() []*cobra.Command {
 	})
 
 	var signKey keyFlags
-	sign := a.verb("sign BUNDLE --key K", "sign", cobra.ExactArgs(1), func(f *pflag.FlagSet) { signKey.add(a, f) },
+	var signProgram []string
+	var signVersion, signOut string
+	sign := a.verb("sign BUNDLE --key K | --program FILE… --out F --key K", "sign", cobra.MaximumNArgs(1), func(f *pflag.FlagSet) {
+		signKey.add(a, f)
+		f.StringArrayVar(&signProgram, "program", nil, a.t("flag.sign-program"))
+		f.StringVar(&signVersion, "program-version", "", a.t("flag.program-version"))
+		f.StringVar(&signOut, "out", "", a.t("flag.out-file"))
+	},
 		func(ctx context.Context, args []string) (result, error) {
+			switch {
+			case len(signProgram) > 0 && len(args) == 0:
+				return a.signPrograms(signProgram, signVersion, signOut, &signKey)
+			case len(signProgram) > 0 || len(args) == 0 || signVersion != "" || signOut != "":
+				return nil, usage("sign wants either one bundle, or --program FILE and --out FILE")
+			}
 			key, err := signKey.one(a)
 			if err != nil {
 				return nil, err
@@ -55,8 +68,16 @@ func (a *app) bundleVerbs() []*cobra.Command {
 	}, func(ctx context.Context, args []string) (result, error) { return a.inspect(ctx, args[0], inspectAlso) })
 
 	var v verifyFlags
-	verifyCmd := a.verb("verify FILE|DIR|PACK [--pubkey PEM]", "verify", cobra.ExactArgs(1), func(f *pflag.FlagSet) { v.add(a, f) },
-		func(ctx context.Context, args []string) (result, error) { return v.run(ctx, a, args[0]) })
+	verifyCmd := a.verb("verify FILE|DIR|PACK [--pubkey PEM] | --program FILE", "verify", cobra.MaximumNArgs(1), func(f *pflag.FlagSet) { v.add(a, f) },
+		func(ctx context.Context, args []string) (result, error) {
+			switch {
+			case v.program != "" && len(args) == 0:
+				return a.verifyProgram(ctx, v.program, v.statement)
+			case v.program != "" || v.statement != "" || len(args) != 1:
+				return nil, usage("verify wants one bundle, folder or pack; or --program FILE")
+			}
+			return v.run(ctx, a, args[0])
+		})
 	return []*cobra.Command{build, sign, inspect, verifyCmd}
 }
 
@@ -305,12 +326,16 @@ func (r *inspectResult) text(p *printer) {
 }
 
 type verifyFlags struct {
+	program, statement string
+
 	trust   trustFlags
 	also    []string
 	anchors evidence.Anchors
 }
 
 func (v *verifyFlags) add(a *app, f *pflag.FlagSet) {
+	f.StringVar(&v.program, "program", "", a.t("flag.verify-program"))
+	f.StringVar(&v.statement, "statement", "", a.t("flag.statement"))
 	v.trust.add(a, f)
 	f.StringArrayVar(&v.also, "also", nil, a.t("flag.also"))
 	addAnchors(a, f, &v.anchors)

@@ -129,6 +129,7 @@ func (a *app) t(key string, pairs ...any) string { return a.lang.Text(key, pairs
 
 // commands builds the tree of verbs.
 func (a *app) commands() *cobra.Command {
+	var version bool
 	top := &cobra.Command{
 		Use:           "sluice",
 		Short:         a.t("help.top"),
@@ -137,18 +138,23 @@ func (a *app) commands() *cobra.Command {
 		SilenceUsage:  true,
 
 		DisableFlagsInUseLine: true,
-		Version:               a.env.Version,
 		Args:                  cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usage("unknown verb %q", args[0])
+			}
+			if version {
+				r, err := a.versions(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return a.out.success(r)
 			}
 			return a.withoutArguments(cmd.Context())
 		},
 	}
 	top.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%v", err) })
 	top.SetUsageTemplate(a.usageTemplate())
-	top.SetVersionTemplate("sluice {{.Version}}\n")
 	top.CompletionOptions.DisableDefaultCmd = true
 	top.SetHelpCommand(&cobra.Command{
 		Use: "help [VERB]", Short: a.t("help.help"), Args: cobra.ArbitraryArgs,
@@ -161,6 +167,7 @@ func (a *app) commands() *cobra.Command {
 			return found.Help()
 		},
 	})
+	top.Flags().BoolVarP(&version, "version", "v", false, a.t("verb.version"))
 	f := top.PersistentFlags()
 	f.BoolVar(&a.json, "json", a.json, a.t("flag.json")) // stays as found when another flag is wrong
 	f.Lookup("json").DefValue = "false"
@@ -184,7 +191,7 @@ func (a *app) commands() *cobra.Command {
 		return nil
 	}
 	for _, group := range []func() []*cobra.Command{
-		a.demoVerbs, a.statusVerbs, a.keyVerbs, a.trustVerbs, a.policyVerbs, a.bundleVerbs, a.probeVerbs,
+		a.demoVerbs, a.statusVerbs, a.versionVerbs, a.keyVerbs, a.trustVerbs, a.policyVerbs, a.bundleVerbs, a.probeVerbs,
 		a.installVerbs, a.signoffVerbs, a.liveVerbs, a.logVerbs,
 	} {
 		top.AddCommand(group()...)

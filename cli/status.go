@@ -40,6 +40,13 @@ func (r *statusResult) text(p *printer) {
 	if r.Floor != "" {
 		p.field(p.t("status.floor"), r.Floor)
 	}
+	if r.Program != nil {
+		p.field(p.t("program.this"), clean(firstOr(r.Program.Running.Version, "?"))+" "+r.Program.Running.SHA384.String())
+		if i := r.Program.Installed; i != nil && r.Program.Relation != installer.ProgramSame {
+			p.field(p.t("program.installed"), clean(firstOr(i.Version, "?"))+" "+i.SHA384.String())
+			p.relation(r.Program.Relation, r.Program.Running.Version, i.Version)
+		}
+	}
 	p.line("")
 	rows := [][]string{{p.t("status.stage"), p.t("version"), p.t("variant"), p.t("status.state"), p.t("status.since")}}
 	for _, s := range slot.Stages() {

@@ -438,7 +438,7 @@ func (w *work) uninstall() error {
 		return err
 	}
 	if name := slot.BinDir + "/" + programName; w.dir.Exists(name) {
-		c := change{log: audit.Demo, event: "program", path: name, becomes: slot.Absent, then: "removed"}
+		c := change{log: audit.Demo, event: eventProgram, path: name, becomes: slot.Absent, then: "removed"}
 		if err := w.perform(c, func() error { return fsx.RemoveAll(w.dir.Root(), name) }); err != nil {
 			return err
 		}

@@ -115,8 +115,9 @@ type Status struct {
 	Problems    []Problem                  `json:"problems"`
 	Knowledge   Knowledge                  `json:"knowledge"`
 	Busy        string                     `json:"busy,omitempty"` // who holds the lock
-	Emergencies []EmergencyView            `json:"emergencies"`    // what a record names or whose review is owed
-	Next        []string                   `json:"next"`           // arguments of the next command; <…> stands for what a person fills in
+	Program     *Programs                  `json:"program,omitempty"`
+	Emergencies []EmergencyView            `json:"emergencies"` // what a record names or whose review is owed
+	Next        []string                   `json:"next"`        // arguments of the next command; <…> stands for what a person fills in
 }
 
 // Stop is a live stage that was switched off while its record could not be written: it is off, and the next writing step

@@ -43,6 +43,7 @@ type Installer struct {
 	engine  bundle.Digest // EngineLibSHA384, parsed
 	working sync.Mutex    // held by the step at work
 	crash   func(at string)
+	sums    sums
 }
 
 // New checks the configuration. It opens and makes nothing.

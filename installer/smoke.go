@@ -244,8 +244,11 @@ func (w *work) ensureProgram(ctx context.Context) (bundle.Digest, error) {
 	if err := fsx.MkdirAll(w.dir.Root(), slot.BinDir, 0o755); err != nil {
 		return bundle.Digest{}, err
 	}
-	c := change{log: audit.Demo, event: "program", path: name, becomes: want.String(), then: audit.StatusDone,
-		artefacts: map[string]string{"program": want.String()}, info: map[string]string{"program_version": w.in.c.Version}}
+	c := change{log: audit.Demo, event: eventProgram, path: name, becomes: want.String(), then: audit.StatusDone,
+		artefacts: map[string]string{"program": want.String()}, info: map[string]string{infoProgramVersion: w.in.c.Version}}
+	if !w.in.c.Built.IsZero() {
+		c.info[infoProgramBuilt] = w.in.c.Built.UTC().Format(time.RFC3339)
+	}
 	return want, w.perform(c, func() error {
 		if _, err := f.Seek(0, 0); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package installer
 
 import (
+	"context"
 	"errors"
 	"os"
 	"runtime"
@@ -91,6 +92,11 @@ func (in *Installer) Status() (*Status, error) {
 
 func (in *Installer) status() (s *Status, moved bool, err error) {
 	s = &Status{Knowledge: in.knowledge(slot.Evidence{At: in.c.Built, Source: slot.EvidenceBuild}, nil), Root: in.c.Root, Versions: []VersionInfo{}, Stages: map[slot.Stage]StageStatus{}, Waiting: []Waiting{}, Problems: []Problem{}, Emergencies: []EmergencyView{}, Next: []string{}}
+	program, err := in.running(context.Background())
+	if err == nil {
+		s.Program = program
+	}
+	s.problem(err)
 	dir, err := slot.Open(in.c.Root)
 	if fault.CodeOf(err) == fault.BundleMissing {
 		s.Next = trustCommand(verify.Oem)
@@ -184,6 +190,9 @@ func (s *Status) fill(in *Installer, dir *slot.Dir) error {
 	for stage, st := range s.Stages {
 		st.Emergency = emergencyView(s.Emergencies, records[stage])
 		s.Stages[stage] = st
+	}
+	if sound && s.Program != nil {
+		s.problem(in.installedProgram(context.Background(), dir, g.ledger, s.Program))
 	}
 	s.Next = s.next(g, records, policy, site)
 	switch {

@@ -292,6 +292,8 @@ at "Modele na tym komputerze"
 primary
 at "Wybierz pakiet modeli"
 found_on_stick
+python3 scripts/drop.py "$WIN" "$STICK/$BAD" # dragged onto the window, it is the one that is chosen
+still
 shot tampered-source
 primary
 at "Podpis jest prawdziwy" # the head is whole: what was changed lies in a model
@@ -300,6 +302,18 @@ at "Który wariant pasuje"
 primary
 at "Tego pakietu nie wolno użyć"
 shot tampered
+if [ -n "$MOUNTED" ]; then # the copy for the supplier goes to the stick without looking for it
+	press ctrl+j shift+Tab Return # the button before the primary one
+	still
+	shot save-copy
+	click 1000 640
+	saved() { [ -s "$(ls "$STICK"/sluice-*.txt)" ]; }
+	waits "$PATIENCE" saved || fail "no copy on the stick"
+	still
+	shot saved-copy
+	press Return
+	echo "e2e: a copy of the refusal is on the stick: $(grep -o 'E-[A-Z-]*' "$STICK"/sluice-*.txt | head -n 1)"
+fi
 says '"version":"1.0.0"' check
 rm "$STICK/$BAD"
 
@@ -314,7 +328,7 @@ if [ -n "$MOUNTED" ]; then
 	sync
 	stick_out
 	cp --sparse=always "$WORK/stick.img" "$WORK/stick.copy"
-	press Return
+	primary
 	at "Modele na tym komputerze"
 	primary
 	at "Wybierz pakiet modeli"

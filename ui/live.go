@@ -2,7 +2,6 @@ package ui
 
 import (
 	"context"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -27,8 +26,9 @@ type live struct {
 	policy   *compliance.Policy
 	logs     []installer.LogState
 	logErr   error
-	report   string // path of the latest record of the live stage, empty before one
-	approved string // the version that everybody signed for and that is not on; empty: none
+	stop     *installer.Stop // live was switched off, and its record says so only later
+	reports  []report        // the sign-off records that there are
+	approved string          // the version that everybody signed for and that is not on; empty: none
 	problem  *problem
 	bots     bool   // off or rolled back just now: running bots have not confirmed
 	doing    string // key of what runs now
@@ -70,31 +70,40 @@ func (s *live) load() {
 			return err
 		}
 		n.logs, n.logErr = in.LogVerify(ctx)
-		if r, err := in.Report(ctx, installer.ReportOptions{Stage: slot.Live}); err == nil { // what is wrong with it, the steps below say
-			n.report = r.Path
-		}
 		status, err := in.Status()
 		if err != nil {
 			return err
 		}
+		n.stopped(status.Stop)
 		if r := n.records[slot.Live]; r == nil || !r.Enabled || slices.Equal(status.Next, []string{"live", "enable"}) {
 			if a, err := in.Reapprove(ctx, slot.Live); err == nil {
 				n.approved = a.Version()
 			}
 		}
+		n.reports = reportsOf(status, n.approved)
 		return nil
 	}, nil, func(err error) {
 		s.w.refreshStatus()
 		if err != nil {
 			s.problem = newProblem(s.w, err, s.w.redraw)
 		} else {
-			s.records, s.policy, s.logs, s.logErr, s.report, s.approved = n.records, n.policy, n.logs, n.logErr, n.report, n.approved
+			s.records, s.policy, s.logs, s.logErr, s.stop, s.reports, s.approved = n.records, n.policy, n.logs, n.logErr, n.stop, n.reports, n.approved
 		}
 		s.loaded, s.doing = true, ""
 		if s.w.showing(s) {
 			s.w.redraw()
 		}
 	})
+}
+
+// stopped takes in that live was switched off while its record could not be written: it is off all the same.
+func (s *live) stopped(stop *installer.Stop) {
+	s.stop = stop
+	if r := s.records[slot.Live]; r != nil && stop != nil {
+		off := *r
+		off.Enabled, off.Reason = false, stop.Reason
+		s.records[slot.Live] = &off
+	}
 }
 
 // perform runs one change, and shows the new state or the refusal.
@@ -250,7 +259,9 @@ func (s *live) page() page {
 		objs = append(objs, widgets.NewEdgeCard(widgets.Warning, widgets.Column(4,
 			widgets.NewBadge(widgets.Warning, w.t("live.bots.badge")), text(style.BodyStrong, w.t("live.bots")), text(style.BodyDim, w.t("live.bots.why")))))
 	}
-	p.extra = nil
+	if s.stop != nil {
+		objs = append(objs, w.stopCard(s.stop))
+	}
 	on := r != nil && r.Enabled
 	p.primary = &action{label: w.t("button.done"), do: w.home, off: s.doing != ""}
 	switch {
@@ -294,6 +305,18 @@ func (s *live) page() page {
 	return p
 }
 
+// stopCard says who switched live off, and that the record follows.
+func (w *Window) stopCard(stop *installer.Stop) fyne.CanvasObject {
+	who := w.t("live.stop.unknown")
+	if stop.At != "" {
+		who = w.t("live.stop.when", "when", w.stamp(stop.At))
+		if stop.Operator != "" {
+			who = w.t("live.stop.who", "when", w.stamp(stop.At), "who", printable.Line(stop.Operator, 80))
+		}
+	}
+	return widgets.NewEdgeCard(widgets.Warning, widgets.Column(4, text(style.BodyStrong, who), text(style.BodyDim, w.lang.Text("live.logfollows"))))
+}
+
 // facts are version, digest, log and report.
 func (s *live) facts() fyne.CanvasObject {
 	w := s.w
@@ -312,9 +335,8 @@ func (s *live) facts() fyne.CanvasObject {
 			widgets.KV(w.t("smoke.engine"), strings.TrimSpace(w.engine(r.Engine.Kind)+" "+printable.Line(r.Engine.Version, 40))+", "+printable.Line(r.Engine.Provider, 40)))
 	}
 	kv = append(kv, widgets.KeyValue{Key: w.t("live.log"), Value: s.logState()})
-	if running := s.records[slot.Live]; s.report != "" && (running == nil || r == nil || running.Version == r.Version) { // else it is another version's
-		name := strings.TrimSuffix(filepath.Base(s.report), filepath.Ext(s.report)) + ".txt"
-		kv = append(kv, widgets.KeyValue{Key: w.t("live.document"), Value: widgets.Wrapping(0, widgets.LinkButton(name, s.showReport))})
+	if len(s.reports) > 0 {
+		kv = append(kv, widgets.KeyValue{Key: w.t("live.document"), Value: w.reportLinks(s.reports)})
 	}
 	if reason := s.reason(); reason != "" {
 		kv = append(kv, widgets.KV(w.t("live.reason"), reason))
@@ -340,25 +362,6 @@ func (s *live) logState() fyne.CanvasObject {
 		}
 	}
 	return text(style.BodyDim, w.t("live.log.empty"))
-}
-
-// showReport opens the sign-off record as text.
-func (s *live) showReport() {
-	w, in := s.w, s.w.in
-	var words, file string
-	w.aside(newBusy(w, 0, "live.document", "live.document.lead", func(ctx context.Context) error {
-		r, err := in.Report(ctx, installer.ReportOptions{Stage: slot.Live})
-		if err == nil {
-			words, file = r.Text, r.Path
-		}
-		return err
-	}, func(err error) {
-		if err != nil {
-			w.show(newRefusal(w, 0, err, w.closeAside))
-			return
-		}
-		w.show(&document{w: w, file: strings.TrimSuffix(file, filepath.Ext(file)) + ".txt", words: words})
-	}))
 }
 
 func (s *live) rollbackPage() page {
@@ -455,27 +458,4 @@ func (w *Window) signers(r *slot.Record, stage slot.Stage) string {
 		}
 	}
 	return w.roles(roles)
-}
-
-// document shows a text beside the journey.
-type document struct {
-	w           *Window
-	file, words string
-}
-
-func (s *document) page() page {
-	w := s.w
-	return page{title: w.t("live.document"), lead: s.file, content: widgets.NewCard(text(style.Mono, printable.Text(s.words, 1<<20))),
-		extra:   []action{{label: w.t("problem.save"), do: func() { w.saveCopy(filepath.Base(s.file), []byte(s.words)) }}},
-		primary: &action{label: w.t("button.close"), do: w.closeAside}}
-}
-
-// saveReport saves a copy of a record that lies below the root.
-func (w *Window) saveReport(file string) {
-	raw, err := readFile(file, 1<<20)
-	if err != nil {
-		w.tell(err)
-		return
-	}
-	w.saveCopy(filepath.Base(file), raw)
 }

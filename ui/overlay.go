@@ -35,6 +35,13 @@ func (w *Window) ask(q question) {
 	}
 }
 
+// inform says that something was done, with one button that closes it.
+func (w *Window) inform(title, words string) {
+	ok := widgets.PrimaryButton(w.t("button.close"), nil)
+	content := widgets.Column(12, widgets.Wrapping(8, widgets.NewIcon(widgets.Check, style.Ok, 20), text(style.Heading, title)), text(style.Body, words), widgets.Inset(0, 8, 0, 0, widgets.Wrapping(0, ok)))
+	ok.OnTapped = w.overlay(content, ok)
+}
+
 // overlay puts a card over the dimmed page and gives it the keyboard. It returns what closes it, or nil when something
 // is on top already. Escape closes it too.
 func (w *Window) overlay(content fyne.CanvasObject, focus fyne.Focusable) (shut func()) {

@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -36,12 +35,22 @@ func (w *Window) chooseFile(exts []string, done func(path string)) {
 	if len(exts) > 0 {
 		d.SetFilter(storage.NewExtensionFileFilter(exts))
 	}
-	if at := w.pickFrom(); at != nil {
-		d.SetLocation(at)
-	}
 	d.SetTitleText(w.t("pick.file.title"))
 	d.SetConfirmText(w.t("pick.confirm"))
-	w.open(d)
+	w.openAt(d)
+}
+
+// openAt shows a dialog at the place where a choice begins.
+func (w *Window) openAt(d *dialog.FileDialog) {
+	w.pickFrom(func(at fyne.ListableURI) {
+		if w.win.Canvas().Overlays().Top() != nil {
+			return
+		}
+		if at != nil {
+			d.SetLocation(at)
+		}
+		w.open(d)
+	})
 }
 
 // open shows a file dialog in our words. It has a size only once it is shown.
@@ -69,12 +78,9 @@ func (w *Window) chooseFolder(done func(path string)) {
 		w.picked(filepath.Join(l.Path(), "x"))
 		done(filepath.FromSlash(l.Path()))
 	}, w.win)
-	if at := w.pickFrom(); at != nil {
-		d.SetLocation(at)
-	}
 	d.SetTitleText(w.t("pick.folder.title"))
 	d.SetConfirmText(w.t("pick.confirm"))
-	w.open(d)
+	w.openAt(d)
 }
 
 // picked remembers the folder for the next choice. It is a convenience: nothing that matters is kept in preferences.
@@ -82,17 +88,13 @@ func (w *Window) picked(path string) {
 	w.c.App.Preferences().SetString("folder", filepath.Dir(path))
 }
 
-// pickFrom is where a choice begins: where the last one ended, else a drive that is there; nil: the system's idea.
-func (w *Window) pickFrom() fyne.ListableURI {
-	dir := w.c.App.Preferences().String("folder")
-	if fi, err := os.Stat(dir); dir == "" || err != nil || !fi.IsDir() {
-		return nil
+// pickFrom tells where a choice begins: where the last one ended, else a stick that is there; nil: the system's idea.
+func (w *Window) pickFrom(then func(fyne.ListableURI)) {
+	if l := folder(w.c.App.Preferences().String("folder")); l != nil {
+		then(l)
+		return
 	}
-	l, err := storage.ListerForURI(storage.NewFileURI(dir))
-	if err != nil {
-		return nil
-	}
-	return l
+	w.stick(func(mount string) { then(folder(mount)) })
 }
 
 // field is a labelled place to enter something, with a few words below; note may be empty.

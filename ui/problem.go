@@ -42,7 +42,7 @@ func newProblem(w *Window, err error, redraw func()) *problem {
 	return p
 }
 
-func (p *problem) words() assets.ErrorText { return p.w.lang.Error(string(p.code)) }
+func (p *problem) words() assets.ErrorText { return p.w.lang.Error(string(p.code)).ForWindow() }
 
 // headline is what happened, with the facts that are known.
 func (p *problem) headline() string {

@@ -26,7 +26,7 @@ func TestEveryCodeCanBeShown(t *testing.T) {
 			r := newRefusal(b.Window, stepInstall, err, nil).(*refusal)
 			r.problem.open = true
 			b.show(r)
-			words := l.Error(string(code))
+			words := l.Error(string(code)).ForWindow()
 			b.sees(words.Meaning, words.Remedy, string(code), r.problem.incident)
 			if strings.Contains(b.words(), "{") {
 				t.Errorf("%s in %s: a place is not filled in:\n%s", code, l, b.words())

@@ -44,6 +44,7 @@ type signOff struct {
 	result   *installer.SignOffResult
 	by       string // who signed last
 	records  map[slot.Stage]*slot.Record
+	void     []installer.VoidedSignature // do not count any more
 
 	picture *widgets.Checklist
 	asked   []string          // ids of the items by line
@@ -85,6 +86,7 @@ func (s *signOff) load() {
 		signed  *compliance.Approval
 		policy  *compliance.Policy
 		records map[slot.Stage]*slot.Record
+		void    []installer.VoidedSignature
 	)
 	s.task = s.w.run(func(ctx context.Context) (err error) {
 		if t == nil {
@@ -96,6 +98,9 @@ func (s *signOff) load() {
 			return err
 		}
 		if signed, err = in.Approvals(t, s.stage); err != nil {
+			return err
+		}
+		if void, err = in.VoidSignatures(t, s.stage); err != nil {
 			return err
 		}
 		if records, err = in.Records(); err != nil {
@@ -112,7 +117,7 @@ func (s *signOff) load() {
 			s.w.redraw()
 			return
 		}
-		s.tested, s.list, s.signed, s.policy, s.records = t, list, signed, policy, records
+		s.tested, s.list, s.signed, s.policy, s.records, s.void = t, list, signed, policy, records, void
 		if people := s.candidates(); len(people) == 1 {
 			s.person = people[0].ID
 			s.key.file = s.w.demoKey(s.person)
@@ -308,12 +313,28 @@ func (s *signOff) fill(p *page) {
 		objs = append(objs, widgets.NewEdgeCard(widgets.Good, widgets.Column(2, text(style.BodyStrong, w.t("signoff.taken", "name", s.by)),
 			text(style.BodyDim, w.t("signoff.missing", "roles", w.roles(s.signed.MissingRoles))))))
 	}
+	if len(s.void) > 0 {
+		objs = append(objs, widgets.NewEdgeCard(widgets.Warning, widgets.Column(6, w.voided(s.void)...)))
+	}
 	objs = append(objs, widgets.NewCard(s.who()), widgets.NewCard(s.checklist()), s.signatures())
 	if s.person != "" {
 		objs = append(objs, widgets.NewCard(widgets.Column(12, text(style.BodyStrong, w.t("signoff.key", "name", s.name(s.person))), s.key.draw())))
 	}
 	p.content = widgets.Column(style.Gap, objs...)
 	s.buttons(p)
+}
+
+// voided says which signatures do not count any more, and what changed after them.
+func (w *Window) voided(list []installer.VoidedSignature) []fyne.CanvasObject {
+	var out []fyne.CanvasObject
+	for _, v := range list {
+		var changed []string
+		for _, c := range v.Changed {
+			changed = append(changed, compliance.ChangeText(c, w.lang))
+		}
+		out = append(out, text(style.Body, w.lang.Text("status.void", "person", printable.Line(v.Person, 80), "stage", string(v.Stage), "changed", printable.Line(strings.Join(changed, "; "), 600))))
+	}
+	return out
 }
 
 // buttons are the footer of the page with the checklist and of the refusal.
@@ -535,6 +556,9 @@ func (s *signOff) artifacts(it compliance.Item, words compliance.ItemText) strin
 	return printable.Line(words.Artifacts, 300)
 }
 
+// mostSources is how many files of a line's evidence can be opened from it.
+const mostSources = 12
+
 // evidence is what the program found for a line, by name and value.
 func (s *signOff) evidence(it compliance.Item) []widgets.KeyValue {
 	w := s.w
@@ -553,6 +577,12 @@ func (s *signOff) evidence(it compliance.Item) []widgets.KeyValue {
 			value = text(style.Mono, v)
 		}
 		out = append(out, widgets.KeyValue{Key: w.evidenceName(name), Value: value})
+	}
+	for i, src := range f.Sources {
+		if i == mostSources {
+			break
+		}
+		out = append(out, widgets.KeyValue{Key: w.t("evidence.open"), Value: widgets.Wrapping(0, widgets.LinkButton(shorten(src.Path, 60), func() { w.openEvidence(src) }))})
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -101,6 +102,9 @@ func (s *start) page() page {
 	if w.status.Busy != "" {
 		objs = append(objs, widgets.NewEdgeCard(widgets.Warning, text(style.Body, w.t("start.busy", "holder", printable.Line(w.status.Busy, 200)))))
 	}
+	if w.status.Stop != nil {
+		objs = append(objs, w.stopCard(w.status.Stop))
+	}
 	s.waits(&p, &objs)
 	if len(w.status.Versions) == 0 && len(w.status.Stages) == 0 {
 		objs = append(objs, s.empty())
@@ -142,20 +146,28 @@ func (s *start) waits(p *page, objs *[]fyne.CanvasObject) {
 		} else {
 			words = append(words, text(style.BodyDim, w.t("start.waiting.nobody")))
 		}
+		if x.NeedsIndependent {
+			words = append(words, text(style.BodyDim, w.lang.Text("signoff.needs.independent")))
+		}
+		words = append(words, w.voided(x.Void)...)
 		*objs = append(*objs, widgets.NewEdgeCard(widgets.Warning, widgets.Column(4, words...)))
 		if i == 0 {
 			forward(w.t("start.finish", "stage", stage), func() { w.finish(x) })
 		}
 	}
-	if next := w.status.Next; len(w.status.Waiting) == 0 && slices.Equal(next, []string{"live", "enable"}) {
-		version := w.status.Stages[slot.Paper].Version
-		if version == "" {
-			version = w.status.Stages[slot.Live].Version
-		}
+	if version := w.approved(); version != "" {
 		*objs = append(*objs, widgets.NewEdgeCard(widgets.Info, widgets.Column(4,
 			text(style.Heading, w.t("start.ready", "version", printable.Line(version, 80))), text(style.BodyDim, w.t("start.ready.help")))))
 		forward(w.t("start.live"), w.live)
 	}
+}
+
+// approved is the version that everybody signed for and that is not on; empty for none.
+func (w *Window) approved() string {
+	if len(w.status.Waiting) > 0 || !slices.Equal(w.status.Next, []string{"live", "enable"}) {
+		return ""
+	}
+	return cmp.Or(w.status.Stages[slot.Paper].Version, w.status.Stages[slot.Live].Version)
 }
 
 func (s *start) names(ids []string) string {
@@ -261,7 +273,8 @@ func (s *start) versions() fyne.CanvasObject {
 	if _, ok := w.status.Stages[slot.Paper]; !ok {
 		return t
 	}
-	return widgets.Column(8, t, widgets.Wrapping(0, widgets.LinkButton(w.t("start.live"), w.live)))
+	links := widgets.Wrapping(16, widgets.LinkButton(w.t("start.live"), w.live), widgets.Wrapping(8, text(style.BodyDim, w.t("start.reports")), w.reportLinks(reportsOf(w.status, w.approved()))))
+	return widgets.Column(8, t, links)
 }
 
 // used says what a version is there for.

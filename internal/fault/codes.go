@@ -44,6 +44,8 @@ const (
 	VolumeDamaged      Code = "E-VOLUME-DAMAGED"
 	VolumeStale        Code = "E-VOLUME-STALE"      // volume of another release or size
 	VolumeIndex        Code = "E-VOLUME-INDEX"      // .volumes.sig missing or wrong
+	ProgramUnknown     Code = "E-PROGRAM-UNKNOWN"   // nothing vouches for a program file
+	ProgramChanged     Code = "E-PROGRAM-CHANGED"   // a program file is not the one that the vendor's statement names
 	InstalledChanged   Code = "E-INSTALLED-CHANGED" // files of an installed version differ, are missing or too many
 	Request            Code = "E-REQUEST"           // a request for a sign-off, or its answer, is damaged or not genuine
 	RequestTrust       Code = "E-REQUEST-TRUST"     // nothing given to compare a request's trust roots with
@@ -136,7 +138,7 @@ var exits = map[Code]int{
 	Revoked: 7, KnowledgeOld: 7, ClosedExpired: 7,
 	IO: 8, Space: 8, SourceMissing: 8, MediumRemoved: 8, MediumDamaged: 8, RootReadonly: 8, RootFilesystem: 8,
 	EmergencyNeedless: 2, EmergencyPaper: 7, EmergencyReview: 7, EmergencyOver: 7, EmergencyClock: 7, EmergencyRefused: 7,
-	ReviewSelf: 7, ReviewNone: 7,
+	ReviewSelf: 7, ReviewNone: 7, ProgramUnknown: 3, ProgramChanged: 3,
 	WindowMissing: 8, WindowDisplay: 8, WindowOpenGL: 8, WindowLibrary: 8, WindowSilent: 8,
 	Locked: 9, Cancelled: 130,
 }
