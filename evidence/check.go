@@ -87,7 +87,9 @@ func (c *check) listed() error {
 	for log := range c.Index.Logs {
 		want[logFile(log)] = true
 	}
-	want[SmokeFile] = len(c.Files[SmokeFile]) > 0
+	for _, n := range []string{SmokeFile, RevocationsFile(verify.Oem), RevocationsFile(verify.Site)} {
+		want[n] = false // it may be there
+	}
 	for _, n := range c.names {
 		numbered := false
 		for _, prefix := range []string{"roots/oem/", "roots/site/", "policies/", "signoffs/paper/", "signoffs/live/"} {
@@ -141,8 +143,9 @@ func (c *check) roots(known Anchors) error {
 			return bad("the pack does not hold the versions 1, 2, … of trust root %q", of).With("what", prefix)
 		}
 	}
+	lists := map[verify.Root][]byte{verify.Oem: c.Files[RevocationsFile(verify.Oem)], verify.Site: c.Files[RevocationsFile(verify.Site)]}
 	var err error
-	if c.store, err = verify.StoreOf(files); err != nil {
+	if c.store, err = verify.StoreOf(files, lists); err != nil {
 		return wrap("roots", err)
 	}
 	judged := map[verify.Root]int{verify.Oem: len(files[verify.Oem]), verify.Site: len(files[verify.Site])}
@@ -171,6 +174,7 @@ func (c *check) roots(known Anchors) error {
 	return err
 }
 
+// manifest: signed with the threshold of the root that judged it.
 func (c *check) manifest() error {
 	judge := c.store.AuthenticateInstalled
 	if c.Index.JudgedBy.Root == string(verify.Site) {
@@ -181,6 +185,9 @@ func (c *check) manifest() error {
 	}
 	a, err := judge(c.Files[ManifestFile], c.Files[SigFile], c.Index.JudgedBy.Version, verify.History{})
 	if err != nil {
+		return wrap(ManifestFile, err)
+	}
+	if err := c.store.CheckRevoked(a); err != nil {
 		return wrap(ManifestFile, err)
 	}
 	m := a.Manifest()
@@ -282,7 +289,8 @@ func (c *check) stage(stage compliance.Stage) ([][]byte, compliance.Want, error)
 	want := compliance.Want{Stage: stage, Manifest: c.Files[ManifestFile], Version: c.Index.Version, Variant: c.Index.Variant, Machine: c.Index.Machine,
 		Installer: c.Index.Installer, Emergency: c.Index.Emergency, Forms: map[bundle.Digest][]byte{},
 		Logged:   func(d bundle.Digest) (int, bool) { return c.logged(stage, d) },
-		PolicyAt: func(n int) (*compliance.Policy, error) { return c.policies[n], nil }}
+		PolicyAt: func(n int) (*compliance.Policy, error) { return c.policies[n], nil },
+		Revoked:  func(k bundle.PublicKey) error { return c.store.RevokedKey(verify.Site, k) }}
 	for _, raw := range forms {
 		want.Forms[sha512.Sum384(raw)] = raw
 	}
@@ -352,7 +360,14 @@ func (c *check) report() error {
 	if err != nil {
 		return err
 	}
-	again, err := compliance.NewRecord(rec.Checklist, c.policies[c.Index.PolicyNumber], envelopes, want)
+	if len(envelopes) == 0 {
+		return bad("nobody signed").With("what", "signoffs")
+	}
+	last, err := compliance.ParseForm(c.Files["signoffs/"+string(c.Index.Stage)+"/"+strconv.Itoa(len(envelopes))+".form.json"])
+	if err != nil {
+		return wrap("signoffs/"+string(c.Index.Stage), err)
+	}
+	again, err := compliance.NewRecord(last.Checklist(), c.policies[c.Index.PolicyNumber], envelopes, want)
 	if err != nil {
 		return wrap("signoffs/"+string(c.Index.Stage), err)
 	}
@@ -374,8 +389,6 @@ func (c *check) report() error {
 		return err
 	}
 	switch {
-	case len(signed) == 0:
-		return bad("nobody signed").With("what", "signoffs")
 	case !bytes.Equal(raw, c.Files[ReportFile]):
 		return bad("%s is not what the signed envelopes say", ReportFile).With("what", ReportFile)
 	case again.Complete != c.Index.Complete || again.Refused != c.Index.Refused || again.ModelFamily != c.Index.ModelFamily:

@@ -11,6 +11,7 @@ import (
 	"sluice/bundle"
 	"sluice/compliance"
 	"sluice/internal/fault"
+	"sluice/verify"
 )
 
 // Suffix ends the names of packs.
@@ -41,6 +42,9 @@ const (
 	ReportFile   = "report.json"
 	PDFFile      = "report.pdf"
 )
+
+// RevocationsFile is the name of a revocation list that was kept when the pack was made.
+func RevocationsFile(of verify.Root) string { return "revocations/" + string(of) + ".json" }
 
 // TextFile is the name of the checklist's text in a language: what the people's signatures name by its digest.
 func TextFile(lang compliance.Lang) string { return "checklist." + string(lang) + ".txt" }

@@ -89,6 +89,9 @@ func (w *work) pack(t *Tested, stage slot.Stage, policy *compliance.Policy, rec 
 		for i, raw := range store.Files(of) {
 			files["roots/"+string(of)+"/"+strconv.Itoa(i+1)+".root.json"] = raw
 		}
+		if raw := store.RevocationsFile(of); raw != nil {
+			files[evidence.RevocationsFile(of)] = raw
+		}
 	}
 	for _, lang := range []compliance.Lang{compliance.English, compliance.Polish} {
 		files[evidence.TextFile(lang)] = []byte(rec.Texts[lang])

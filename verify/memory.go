@@ -10,8 +10,8 @@ import (
 )
 
 // StoreOf is a store of root files that are given, from version 1 upward, and checked as OpenStore checks those of a folder. It
-// lies nowhere: nothing can be placed in it. Error: E-TRUST-INVALID.
-func StoreOf(files map[Root][][]byte) (*Store, error) {
+// lies nowhere: nothing can be placed in it. lists are the revocation lists that hold, nil where there is none. Error: E-TRUST-INVALID.
+func StoreOf(files map[Root][][]byte, lists map[Root][]byte) (*Store, error) {
 	s := &Store{roots: map[Root][]*root{}, revoked: map[Root]*kept{}}
 	for _, of := range []Root{Oem, Site} {
 		var trusted *trustedmetadata.TrustedMetadata
@@ -35,6 +35,11 @@ func StoreOf(files map[Root][][]byte) (*Store, error) {
 				return nil, invalid("trust root %q version %d: %w", of, r.version, err)
 			}
 			s.roots[of] = append(s.roots[of], r)
+		}
+		if raw := lists[of]; raw != nil {
+			if err := s.keep(of, raw); err != nil {
+				return nil, invalid("revocation list of %q: %w", of, err)
+			}
 		}
 	}
 	return s, nil

@@ -470,19 +470,24 @@ func (s *Store) loadRevocations() error {
 		if raw == nil {
 			continue
 		}
-		var v *Revocations
-		err = noRoot(of)
-		for _, r := range slices.Backward(s.roots[of]) {
-			if v, err = r.revocations(of, raw, nil); err == nil {
-				break
-			}
-		}
-		if err != nil {
+		if err := s.keep(of, raw); err != nil {
 			return invalid("revocation list %q: %w", name, err).With("path", name)
 		}
-		s.revoked[of] = &kept{v: v, raw: raw}
 	}
 	return nil
+}
+
+// keep takes a list that any version of the root proves.
+func (s *Store) keep(of Root, raw []byte) error {
+	err := noRoot(of)
+	for _, r := range slices.Backward(s.roots[of]) {
+		var v *Revocations
+		if v, err = r.revocations(of, raw, nil); err == nil {
+			s.revoked[of] = &kept{v: v, raw: raw}
+			return nil
+		}
+	}
+	return err
 }
 
 // kept is a revocation list with its bytes.
