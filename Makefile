@@ -30,7 +30,7 @@ test: ## every test; says at the end what was skipped and why
 offline: build ## the journey without any network
 	bash scripts/offline.sh
 
-real: build ## a real third-party model through ONNX Runtime
+real: build ## eight trained models of others, from public packages: proven by both engines and tampered with
 	bash scripts/real.sh
 
 big: build ## a 5 GiB bundle in three volumes over two sticks: one missing, one damaged, then complete

@@ -20,6 +20,7 @@ import (
 	"sluice/hwprobe"
 	"sluice/inference"
 	"sluice/installer"
+	"sluice/internal/awake"
 	"sluice/internal/fault"
 	"sluice/internal/progress"
 )
@@ -38,6 +39,7 @@ type Env struct {
 	Version string                              // of this build
 	Built   time.Time                           // of this build; zero when unknown
 	Window  func(context.Context, Window) error // opens the window until it is closed; nil: this build has none
+	Awake   func(why string) (func(), bool)     // keeps the computer from sleeping; nil: awake.Hold
 }
 
 // Window is what the command line knows when a program is started without a verb.
@@ -75,6 +77,9 @@ func Run(ctx context.Context, env Env) int {
 	}
 	if len(env.Args) > 0 && env.Args[0] == hwprobe.Verb {
 		return hwprobe.ChildMain(env.Stdin, hwprobe.ResultFile())
+	}
+	if env.Awake == nil {
+		env.Awake = awake.Hold
 	}
 	a := &app{env: env, lang: chooseLang(env)}
 	a.out = &output{app: a, w: env.Stdout, errw: env.Stderr}
@@ -192,7 +197,7 @@ func (a *app) commands() *cobra.Command {
 	}
 	for _, group := range []func() []*cobra.Command{
 		a.demoVerbs, a.statusVerbs, a.versionVerbs, a.keyVerbs, a.trustVerbs, a.policyVerbs, a.bundleVerbs, a.probeVerbs,
-		a.installVerbs, a.signoffVerbs, a.liveVerbs, a.logVerbs,
+		a.installVerbs, a.signoffVerbs, a.liveVerbs, a.leaseVerbs, a.logVerbs,
 	} {
 		top.AddCommand(group()...)
 	}

@@ -50,6 +50,8 @@ func (a *app) installVerbs() []*cobra.Command {
 		if all {
 			o.Measured = func(m *installer.Measurement) { measured = m }
 		}
+		release, _ := a.env.Awake(a.t("install.awake"))
+		defer release()
 		tested, attempts, err := in.Install(ctx, args[0], o)
 		if err != nil {
 			return nil, a.found(err, &provenResult{Measured: measured, Attempts: attempts})

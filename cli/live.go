@@ -76,9 +76,11 @@ func (a *app) liveVerbs() []*cobra.Command {
 	})
 
 	var stage string
+	var hold leaseFlags
 	check := a.verb("check [--stage demo|paper|live]", "check", cobra.NoArgs, func(f *pflag.FlagSet) {
 		f.StringVar(&stage, "stage", "live", a.t("flag.check-stage"))
-	}, func(ctx context.Context, _ []string) (result, error) { return a.check(ctx, stage) })
+		hold.add(a, f)
+	}, func(ctx context.Context, _ []string) (result, error) { return a.check(ctx, stage, hold) })
 	return []*cobra.Command{a.parent("live", "live", enable, disable, state), rollback, check}
 }
 
@@ -96,7 +98,7 @@ func (a *app) liveState(in *installer.Installer) (result, error) {
 	}
 	live := s.Stages[slot.Live]
 	return &liveResult{Enabled: live.Enabled, Version: live.Version, Variant: live.Variant, Since: live.At, Previous: live.Previous,
-		LogFollows: s.Stop != nil, Next: s.Next, Emergency: live.Emergency}, nil
+		LogFollows: s.Stop != nil, Next: s.Next, Emergency: live.Emergency, Bots: s.Bots, Unconfirmed: s.Unconfirmed()}, nil
 }
 
 type liveResult struct {
@@ -109,6 +111,9 @@ type liveResult struct {
 	Next       []string `json:"next"`
 
 	Emergency *installer.EmergencyView `json:"emergency,omitempty"`
+
+	Bots        []installer.Bot `json:"bots"`        // as their leases say
+	Unconfirmed []string        `json:"unconfirmed"` // bots that must stop and have not said that they did
 }
 
 func (r *liveResult) text(p *printer) {
@@ -120,18 +125,22 @@ func (r *liveResult) text(p *printer) {
 		if r.Previous != "" {
 			p.field(p.t("live.wayback"), r.Previous)
 		}
+		p.bots(r.Bots)
 		return
 	}
 	p.line("%s %s", p.mark("warn"), p.bold(p.t("live.off")))
 	if r.LogFollows {
 		p.line("%s %s", p.mark("warn"), p.t("live.logfollows"))
 	}
-	p.line("%s %s", p.mark("warn"), p.t("live.stopbots"))
+	if len(r.Bots) == 0 {
+		p.line("%s %s", p.mark("warn"), p.t("live.stopbots"))
+	}
+	p.bots(r.Bots)
 	p.next(r.Next)
 }
 
 // check asks the gate, as a bot does.
-func (a *app) check(ctx context.Context, stage string) (result, error) {
+func (a *app) check(ctx context.Context, stage string, hold leaseFlags) (result, error) {
 	root, err := a.rootDir()
 	if err != nil {
 		return nil, err
@@ -144,15 +153,20 @@ func (a *app) check(ctx context.Context, stage string) (result, error) {
 	if a.quiet || a.json {
 		logs = io.Discard
 	}
-	answer, err := gate.Check(ctx, root, gate.Options{
+	o := gate.Options{
 		Stage: s, Env: a.env.Getenv, Actor: "check", Built: a.env.Built, Logger: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
+	}
+	if err := hold.into(&o); err != nil {
+		return nil, err
+	}
+	answer, err := gate.Check(ctx, root, o)
 	if err != nil {
 		return nil, &foundError{err, answer}
 	}
 	return &checkResult{answer}, nil
 }
 
+// checkResult is the gate's answer.
 type checkResult struct{ *gate.Answer }
 
 func (r *checkResult) text(p *printer) {

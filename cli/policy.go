@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"crypto/ed25519"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,8 @@ type limitFlags struct {
 	closeOnExpiry bool
 	maxAgeDays    int
 	emergency     int
+	checklist     string
+	roles         []string
 }
 
 func (l *limitFlags) add(a *app, f *pflag.FlagSet) {
@@ -30,6 +33,21 @@ func (l *limitFlags) add(a *app, f *pflag.FlagSet) {
 	f.BoolVar(&l.closeOnExpiry, "close-on-expiry", false, a.t("flag.close-on-expiry"))
 	f.IntVar(&l.maxAgeDays, "max-age-days", 0, a.t("flag.max-age-days"))
 	f.IntVar(&l.emergency, "emergency-live-hours", 0, a.t("flag.emergency-live-hours"))
+	f.StringVar(&l.checklist, "checklist", "", a.t("flag.site-checklist"))
+	f.StringArrayVar(&l.roles, "roles", nil, a.t("flag.stage-roles"))
+}
+
+// stages reads "live=operator,compliance,risk".
+func (l *limitFlags) stages(old map[compliance.Stage]compliance.StagePolicy) (map[compliance.Stage]compliance.StagePolicy, error) {
+	out := maps.Clone(old)
+	for _, r := range l.roles {
+		stage, roles, ok := strings.Cut(r, "=")
+		if s := compliance.Stage(stage); !ok || s != compliance.Paper && s != compliance.Live {
+			return nil, usage("--roles %q, want for example live=operator,compliance,risk", r)
+		}
+		out[compliance.Stage(stage)] = compliance.StagePolicy{Roles: strings.Split(roles, ",")}
+	}
+	return out, nil
 }
 
 // apply says whether any was given.
@@ -37,7 +55,24 @@ func (l *limitFlags) apply(p *compliance.Policy) (any bool, err error) {
 	if l.emergency < 0 || l.emergency > compliance.MaxEmergencyHours {
 		return false, usage("--emergency-live-hours %d, want 0 to %d", l.emergency, compliance.MaxEmergencyHours)
 	}
+	stages, err := l.stages(p.Stages)
+	if err != nil {
+		return false, err
+	}
+	items := p.Checklist
+	if l.checklist != "" {
+		raw, err := readLimited(l.checklist, compliance.MaxItemsSize)
+		if err != nil {
+			return false, err
+		}
+		if items, err = compliance.ParseItems(raw); err != nil {
+			return false, withPath(err, l.checklist)
+		}
+	}
 	for name, set := range map[string]func(){
+		"checklist": func() { p.Checklist = items },
+		"roles":     func() { p.Stages = stages },
+
 		"close-on-expiry": func() { p.CloseOnExpiry = l.closeOnExpiry },
 		"max-age-days":    func() { p.MaxAgeDays = l.maxAgeDays },
 
@@ -72,9 +107,11 @@ func (a *app) policyVerbs() []*cobra.Command {
 			return p, err
 		})
 	})
-	set := a.verb("set [--max-age-days N] [--close-on-expiry] [--emergency-live-hours N] --key SITEKEY", "policy.set", cobra.NoArgs, func(f *pflag.FlagSet) {
+	var setRequire bool
+	set := a.verb("set [--checklist FILE] [--roles STAGE=ROLES] [--max-age-days N] [--close-on-expiry] [--emergency-live-hours N] --key SITEKEY", "policy.set", cobra.NoArgs, func(f *pflag.FlagSet) {
 		setKeys.add(a, f)
 		setLimits.add(a, f)
+		f.BoolVar(&setRequire, "require-models", true, a.t("flag.require-models"))
 	}, func(ctx context.Context, _ []string) (result, error) {
 		return a.changePolicy(ctx, &setKeys, func(old *compliance.Policy) (*compliance.Policy, error) {
 			next, err := nextPolicy(old)
@@ -82,8 +119,11 @@ func (a *app) policyVerbs() []*cobra.Command {
 				return nil, err
 			}
 			given, err := setLimits.apply(next)
+			if setLimits.flags.Changed("require-models") {
+				next.RequireModels, given = setRequire, true
+			}
 			if err == nil && !given {
-				err = usage("policy set wants a setting to change: --max-age-days, --close-on-expiry or --emergency-live-hours")
+				err = usage("policy set wants a setting to change: --checklist, --roles, --require-models, --max-age-days, --close-on-expiry or --emergency-live-hours")
 			}
 			return next, err
 		})
@@ -204,7 +244,7 @@ func (a *app) policyShown() (result, error) {
 	if p == nil {
 		return nil, fault.New(fault.PolicyNone, "no policy under %q", in.Root())
 	}
-	r := &policyView{Number: p.Number, RequireModels: p.RequireModels, CloseOnExpiry: p.CloseOnExpiry, MaxAgeDays: p.MaxAgeDays, EmergencyLiveHours: p.EmergencyLiveHours, Stages: map[string][]string{}, People: []personView{}}
+	r := &policyView{Number: p.Number, RequireModels: p.RequireModels, CloseOnExpiry: p.CloseOnExpiry, MaxAgeDays: p.MaxAgeDays, EmergencyLiveHours: p.EmergencyLiveHours, Stages: map[string][]string{}, People: []personView{}, Checklist: append([]compliance.Item{}, p.Checklist...)}
 	for s, sp := range p.Stages {
 		r.Stages[string(s)] = sp.Roles
 	}
@@ -225,6 +265,8 @@ type policyView struct {
 	MaxAgeDays    int                 `json:"max_age_days"` // 0: no limit
 	Stages        map[string][]string `json:"stages"`       // roles that must sign
 	People        []personView        `json:"people"`
+
+	Checklist []compliance.Item `json:"checklist"` // the site's own questions
 
 	EmergencyLiveHours int `json:"emergency_live_hours"` // 0: a version installed by emergency stops at paper
 }
@@ -256,6 +298,13 @@ func (r *policyView) text(p *printer) {
 		p.field(p.t("policy.emergency"), p.t("policy.emergency-hours", "n", r.EmergencyLiveHours))
 	} else {
 		p.field(p.t("policy.emergency"), p.t("policy.emergency-paper"))
+	}
+	for _, it := range r.Checklist {
+		role := p.t("role.every")
+		if it.Role != compliance.RoleEvery {
+			role = roleWords(p.app, []string{it.Role})
+		}
+		p.field(p.t("policy.asks", "stage", string(it.Stage)), clean(it.In(compliance.Lang(p.app.lang)).Step)+" ("+role+")")
 	}
 	if len(r.People) == 0 {
 		p.line("%s %s", p.mark("warn"), p.t("people.none"))

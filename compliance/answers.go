@@ -49,6 +49,9 @@ func (c *Checklist) Template(role string, lang Lang) []byte {
 		comment("  ", w["acceptance"], t.Acceptance)
 		if it.Evidence != "" {
 			comment("  ", w["evidence"], c.Evidence.text(it.Evidence, w))
+			for _, src := range c.Evidence[it.Evidence].Sources {
+				comment("  ", w["file"], src.text())
+			}
 			switch available, passed := c.Evidence.found(it.Evidence); {
 			case passed:
 			case available:

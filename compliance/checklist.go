@@ -193,6 +193,9 @@ func (c *Checklist) render(lang Lang, evidence bool) string {
 		line(&b, w["acceptance"], t.Acceptance)
 		if evidence && it.Evidence != "" {
 			line(&b, w["evidence"], c.Evidence.text(it.Evidence, w))
+			for _, src := range c.Evidence[it.Evidence].Sources {
+				line(&b, w["file"], src.text())
+			}
 		}
 	}
 	return b.String()
@@ -202,6 +205,11 @@ func line(b *strings.Builder, name, value string) {
 	if value != "" {
 		fmt.Fprintf(b, "   %s: %s\n", name, strings.ReplaceAll(printable.Text(value, maxText), "\n", "\n      "))
 	}
+}
+
+// text is where evidence can be opened, below the root of the installation.
+func (s Source) text() string {
+	return fmt.Sprintf("%s (%d B, SHA-384 %s)", printable.Line(s.Path, 200), s.Size, s.SHA384)
 }
 
 // text shows one fact; names and values stay as they are in every language.

@@ -5,6 +5,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"strings"
@@ -30,6 +31,13 @@ type Options struct {
 	Built   time.Time                // when this program was built: evidence of time; zero: unknown
 
 	Uptime func() (boot string, up time.Duration) // nil: the system's; see uptime.Now
+
+	// Lease is the bot's name for a lease: a file below the root that says that it runs, renewed until Models.Close says that it
+	// has stopped. With it, Models.Halted tells when the models may not be used any more. Empty: none. It needs the right to
+	// write the folder leases.
+	Lease      string
+	LeaseEvery time.Duration // between renewals; 0: slot.LeaseEvery
+	LeasePID   int           // whose lease it is; 0: this process's
 }
 
 // Answer is what check --json prints.
@@ -103,6 +111,17 @@ func (o Options) normal() (Options, error) {
 	if o.Uptime == nil {
 		o.Uptime = uptime.Now
 	}
+	if o.Lease != "" {
+		if _, err := slot.LeasePath(o.Lease); err != nil {
+			return o, err
+		}
+		if o.LeaseEvery == 0 {
+			o.LeaseEvery = slot.LeaseEvery
+		}
+		if o.LeaseEvery < time.Second || o.LeaseEvery > slot.MaxLeaseEvery {
+			return o, fault.New(fault.Lease, "a lease renewed every %s, want 1s to %s", o.LeaseEvery, slot.MaxLeaseEvery).With("name", o.Lease)
+		}
+	}
 	o.Require = o.Require || Required(o.Env(EnvRequire))
 	return o, nil
 }
@@ -113,6 +132,11 @@ func (o Options) normal() (Options, error) {
 func Check(ctx context.Context, root string, o Options) (*Answer, error) {
 	m, answer, err := open(ctx, root, o)
 	if m != nil {
+		// The lease goes on: the bot that asked renews it (Renew) and confirms when it has stopped (Release).
+		if m.lease != nil {
+			err = errors.Join(err, m.lease.end(false))
+			m.lease = nil
+		}
 		if cerr := m.Close(); err == nil {
 			err = cerr
 		}
@@ -157,6 +181,17 @@ func open(ctx context.Context, root string, o Options) (*Models, *Answer, error)
 		incident := j.refused(err)
 		o.Logger.Error("gate closed", "stage", o.Stage, "code", fault.CodeOf(err), "incident", incident, "reason", err)
 		return nil, answer, closed(err, incident, answer.Logged)
+	}
+	if o.Lease != "" && j.models != nil {
+		l := slot.NewLease(o.Lease, j.record, o.LeaseEvery, o.Clock())
+		if o.LeasePID != 0 {
+			l.PID = o.LeasePID
+		}
+		if j.models.lease, err = hold(root, l, o.Clock, j.models.window); err != nil {
+			err = errors.Join(err, j.models.Close())
+			o.Logger.Error("no lease, so the models are not given", "lease", o.Lease, "reason", err)
+			return nil, answer, closed(err, "", false)
+		}
 	}
 	answer.OK = true
 	if answer.Fallback == FallbackAllowed {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
+	"strings"
 
 	"sluice/audit"
 	"sluice/bundle"
@@ -302,7 +304,7 @@ func (j *judge) mayTrade(ctx context.Context, found *slot.Record) error {
 	return j.emergency(r)
 }
 
-// unedited compares the stage's record, trust roots and revocation lists with what the logs last made them, and the published key of
+// unedited compares all records, policies, trust roots and revocation lists with what the logs last made them, and the published key of
 // the vendor with its trust root.
 func (j *judge) unedited() error {
 	have := slot.Absent
@@ -311,6 +313,26 @@ func (j *judge) unedited() error {
 	}
 	if err := j.ledger.Check(j.o.Stage.RecordFile(), have); err != nil {
 		return err
+	}
+	names := []string{}
+	for _, s := range slot.Stages() {
+		if s != j.o.Stage {
+			names = append(names, s.RecordFile())
+		}
+	}
+	for _, name := range j.ledger.Below(slot.ModelsDir + "/") {
+		if !strings.HasPrefix(name, slot.BundlesDir+"/") && name != j.o.Stage.RecordFile() && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		have, err := j.dir.Have(name)
+		if err != nil {
+			return err
+		}
+		if err := j.ledger.Check(name, have); err != nil {
+			return err
+		}
 	}
 	return j.dir.CheckTrust(j.ledger, j.store)
 }

@@ -27,6 +27,7 @@ type Models struct {
 	main   string            // artifact path of the variant's own model
 	byID   map[string]string // companion id -> artifact path
 	loaded map[string]*model
+	lease  *lease       // nil: none was asked for
 	window func() error // of an emergency: refuses when its time of live is over; nil: no limit
 }
 
@@ -82,7 +83,8 @@ func (m *Models) run(ctx context.Context, artifact string, in map[string]tensor.
 	return out, nil
 }
 
-// Close unloads the models; it waits for calls at work.
+// Close unloads the models; it waits for calls at work. With a lease it confirms that the bot has stopped: call it when
+// that is so.
 func (m *Models) Close() error {
 	var errs []error
 	for _, l := range m.loaded {
@@ -92,6 +94,10 @@ func (m *Models) Close() error {
 			l.session = nil
 		}
 		l.mu.Unlock()
+	}
+	if m.lease != nil {
+		errs = append(errs, m.lease.end(true))
+		m.lease = nil
 	}
 	return errors.Join(errs...)
 }

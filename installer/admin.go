@@ -443,7 +443,7 @@ func (w *work) uninstall() error {
 			return err
 		}
 	}
-	for _, name := range []string{slot.BundlesDir, slot.BinDir, slot.EnginesDir, slot.StagingDir} {
+	for _, name := range []string{slot.BundlesDir, slot.BinDir, slot.EnginesDir, slot.StagingDir, slot.LeasesDir} {
 		if err := fsx.RemoveAll(w.dir.Root(), name); err != nil {
 			return err
 		}
@@ -453,7 +453,7 @@ func (w *work) uninstall() error {
 
 // purge removes only what this program makes: a root may lie in a folder with other things.
 func (w *work) purge() error {
-	for _, name := range []string{slot.ModelsDir, slot.BinDir, slot.EnginesDir, slot.StagingDir, slot.ReportsDir, "audit", slot.MachineDir} {
+	for _, name := range []string{slot.ModelsDir, slot.BinDir, slot.EnginesDir, slot.StagingDir, slot.ReportsDir, "audit", slot.MachineDir, slot.LeasesDir} {
 		if err := fsx.RemoveAll(w.dir.Root(), name); err != nil {
 			return err
 		}

@@ -112,6 +112,7 @@ type Status struct {
 	Waiting     []Waiting                  `json:"waiting"`
 	LastCheck   *LastCheck                 `json:"last_check,omitempty"`
 	Stop        *Stop                      `json:"stop,omitempty"`
+	Bots        []Bot                      `json:"bots"` // as their leases say
 	Problems    []Problem                  `json:"problems"`
 	Knowledge   Knowledge                  `json:"knowledge"`
 	Busy        string                     `json:"busy,omitempty"` // who holds the lock
@@ -126,6 +127,43 @@ type Stop struct {
 	At       string `json:"at"`
 	Operator string `json:"operator"`
 	Reason   string `json:"reason"`
+}
+
+// Bot is one that holds a lease: its own word, no evidence.
+type Bot struct {
+	Name     string     `json:"name"`
+	Stage    slot.Stage `json:"stage,omitempty"` // empty: its lease cannot be read
+	Version  string     `json:"version,omitempty"`
+	PID      int        `json:"pid,omitempty"`
+	Host     string     `json:"host,omitempty"`
+	Started  string     `json:"started,omitempty"`
+	Renewed  string     `json:"renewed,omitempty"`
+	Stopped  string     `json:"stopped,omitempty"`
+	State    BotState   `json:"state"`
+	MustStop bool       `json:"must_stop"` // its stage does not run its models any more
+	// Confirmed: it has said that it stopped. Whoever MustStop and has not Confirmed is to be stopped by hand.
+	Confirmed bool `json:"confirmed"`
+}
+
+// BotState is what a lease says of a bot.
+type BotState string
+
+// The states. A silent bot has not renewed its lease for three times what it promised: it may have ended, or may not.
+const (
+	BotRunning BotState = "running"
+	BotSilent  BotState = "silent"
+	BotStopped BotState = "stopped"
+)
+
+// Unconfirmed are the names of the bots that must stop and have not confirmed it.
+func (s *Status) Unconfirmed() []string {
+	out := []string{}
+	for _, b := range s.Bots {
+		if b.MustStop && !b.Confirmed {
+			out = append(out, b.Name)
+		}
+	}
+	return out
 }
 
 // StageStatus is what a stage runs.

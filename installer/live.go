@@ -3,6 +3,8 @@ package installer
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
+	"io/fs"
 
 	"sluice/audit"
 	"sluice/bundle"
@@ -233,6 +235,32 @@ func (w *work) switchOn(r *slot.Record) error {
 		return err
 	}
 	return w.dir.CheckStop()
+}
+
+// LeaseClear takes a person's word that a bot has stopped, for one that cannot confirm it any more: its lease goes, and the
+// log says who said so. Error: E-LEASE when there is no such lease.
+func (in *Installer) LeaseClear(ctx context.Context, name, operator, reason string) error {
+	if operator == "" {
+		return fault.New(fault.Usage, "no operator, want who says that the bot has stopped")
+	}
+	_, err := write(ctx, in, demands{what: "lease_clear", actor: operator, stage: slot.Live}, func(w *work) (struct{}, error) {
+		l, err := w.dir.Lease(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return struct{}{}, fault.New(fault.Lease, "there is no lease %q", name).With("name", name)
+		}
+		detail := map[string]any{"bot": name, "reason": reason}
+		if err == nil {
+			detail["version"], detail["renewed"], detail["pid"] = l.Version, l.Renewed, l.PID
+		} // one that cannot be read goes as well
+		if err := w.note(audit.Live, "lease_clear", audit.StatusIntent, nil, nil, detail); err != nil {
+			return struct{}{}, err
+		}
+		if err := w.dir.RemoveLease(name); err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, w.note(audit.Live, "lease_clear", audit.StatusDone, nil, nil, detail)
+	})
+	return err
 }
 
 // Rollback returns to the version that was live before. One registered person signs it; that version's sign-offs must

@@ -159,26 +159,12 @@ func (w *work) requestFiles(r *compliance.Request, t *Tested, policy *compliance
 		record = slot.Paper
 	}
 	names := map[string]string{compliance.FileSignature: t.record.Folder + "/" + slot.SigFile, compliance.FilePolicy: slot.PolicyFile, compliance.FileRecord: record.RecordFile()}
-	for _, of := range []verify.Root{verify.Oem, verify.Site} {
-		dir := slot.KeysDir + "/" + string(of)
-		entries, err := w.dir.List(dir)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if strings.HasSuffix(e.Name(), ".root.json") {
-				names[compliance.FileKeys+string(of)+"/"+e.Name()] = dir + "/" + e.Name()
-			}
-		}
-	}
-	entries, err := w.dir.List(slot.KeysDir)
+	store, err := w.dir.Roots()
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if e.Type().IsRegular() && strings.HasSuffix(e.Name(), "revocations.json") {
-			names[compliance.FileKeys+e.Name()] = slot.KeysDir + "/" + e.Name()
-		}
+	for _, kept := range store.Kept() {
+		names[compliance.FileKeys+kept] = slot.KeysDir + "/" + kept
 	}
 	for _, list := range [][]compliance.SignedFile{r.Below, r.Before} {
 		for _, s := range list {

@@ -31,13 +31,25 @@ const maxProgram = 1 << 30
 // below the root. When all pass, the demo record names the candidate. When not, the old records stay and a candidate
 // that this installation made is taken back. Errors: E-SMOKE-FAILED, E-ENGINE-*, E-MODEL-*, E-CONTRACT.
 func (in *Installer) Smoke(ctx context.Context, c *Candidate) (*Tested, error) {
+	t, _, err := in.SmokeAfter(ctx, c, nil)
+	return t, err
+}
+
+// SmokeAfter is Smoke where other variants of the bundle failed before: the demo record keeps their rows. The attempt that
+// it returns has the rows of this one, whether it passed or not; one that never came to its golden cases has none.
+func (in *Installer) SmokeAfter(ctx context.Context, c *Candidate, before []Attempt) (*Tested, Attempt, error) {
 	if !c.valid() || !c.token.of(in) {
-		return nil, noToken("smoke", "activate")
+		return nil, Attempt{}, noToken("smoke", "activate")
 	}
-	return write(ctx, in, demands{what: "smoke"}, func(w *work) (*Tested, error) {
-		t, _, err := w.smoke(ctx, c, nil)
+	var report *inference.Report
+	t, err := write(ctx, in, demands{what: "smoke"}, func(w *work) (t *Tested, err error) {
+		t, report, err = w.smoke(ctx, c, before)
 		return t, err
 	})
+	if err != nil {
+		return nil, failedAttempt(c.Variant(), report, err), err
+	}
+	return t, passedAttempt(c.Variant(), report), nil
 }
 
 func (w *work) smoke(ctx context.Context, c *Candidate, before []Attempt) (*Tested, *inference.Report, error) {

@@ -91,7 +91,7 @@ func (in *Installer) Status() (*Status, error) {
 }
 
 func (in *Installer) status() (s *Status, moved bool, err error) {
-	s = &Status{Knowledge: in.knowledge(slot.Evidence{At: in.c.Built, Source: slot.EvidenceBuild}, nil), Root: in.c.Root, Versions: []VersionInfo{}, Stages: map[slot.Stage]StageStatus{}, Waiting: []Waiting{}, Problems: []Problem{}, Emergencies: []EmergencyView{}, Next: []string{}}
+	s = &Status{Knowledge: in.knowledge(slot.Evidence{At: in.c.Built, Source: slot.EvidenceBuild}, nil), Root: in.c.Root, Versions: []VersionInfo{}, Stages: map[slot.Stage]StageStatus{}, Waiting: []Waiting{}, Bots: []Bot{}, Problems: []Problem{}, Emergencies: []EmergencyView{}, Next: []string{}}
 	program, err := in.running(context.Background())
 	if err == nil {
 		s.Program = program
@@ -180,6 +180,7 @@ func (s *Status) fill(in *Installer, dir *slot.Dir) error {
 		}
 		s.Stages[stage] = st
 	}
+	s.bots(in, dir)
 	var policy *compliance.Policy
 	if sound && store != nil {
 		policy, err = g.policy()
@@ -202,6 +203,25 @@ func (s *Status) fill(in *Installer, dir *slot.Dir) error {
 		s.Next = []string{"log", "verify"}
 	}
 	return nil
+}
+
+// bots are those with a lease.
+func (s *Status) bots(in *Installer, dir *slot.Dir) {
+	leases, err := dir.Leases()
+	s.problem(err)
+	now := in.c.Clock()
+	for _, l := range leases {
+		b := Bot{Name: l.Name, Stage: l.Stage, Version: l.Version, PID: l.PID, Host: l.Host, Started: l.Started, Renewed: l.Renewed,
+			Stopped: l.Stopped, State: BotRunning, Confirmed: l.Stopped != ""}
+		switch {
+		case b.Confirmed:
+			b.State = BotStopped
+		case l.Silent(now):
+			b.State = BotSilent
+		}
+		b.MustStop = l.Stage == "" || dir.InForce(l.Stage, l.ManifestSHA384) != nil
+		s.Bots = append(s.Bots, b)
+	}
 }
 
 func (s *Status) busy(in *Installer) {

@@ -157,7 +157,7 @@ func (in *Installer) takeLock(ctx context.Context, d demands) (*fsx.Held, error)
 
 // prepare makes the folders and the machine key of a new root.
 func (w *work) prepare(ctx context.Context) error {
-	for _, name := range []string{slot.KeysDir, slot.BundlesDir, slot.AuditDir, slot.ReportsDir, slot.MachineDir, slot.StagingDir} {
+	for _, name := range []string{slot.KeysDir, slot.BundlesDir, slot.AuditDir, slot.ReportsDir, slot.MachineDir, slot.StagingDir, slot.LeasesDir} {
 		if err := fsx.MkdirAll(w.dir.Root(), name, 0o755); err != nil {
 			return err
 		}

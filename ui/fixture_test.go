@@ -31,6 +31,8 @@ type bench struct {
 	mu     sync.Mutex
 	queue  []func()
 	drives []hwprobe.Drive // what is plugged in
+	held   []string        // why the computer was kept awake
+	awake  int             // how often it is now
 }
 
 // newBench opens a window of Fyne's test driver on a root.
@@ -56,6 +58,16 @@ func openBench(t *testing.T, c installer.Config, lang assets.Lang) *bench {
 			c := c
 			c.Root, c.Operator, c.Progress, c.Version, c.Lang = root, operator, p, "test", string(lang)
 			return installer.New(c)
+		},
+		Awake: func(why string) (func(), bool) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.held, b.awake = append(b.held, why), b.awake+1
+			return func() {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				b.awake--
+			}, true
 		},
 		Drives: func(context.Context) []hwprobe.Drive {
 			b.mu.Lock()

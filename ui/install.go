@@ -34,6 +34,7 @@ type install struct {
 	reused    bool // it was installed already
 	stopping  bool
 	stopped   error // cancelled, or the medium is gone: it can go on
+	awake     bool  // the system keeps the computer from falling asleep meanwhile
 	view      installView
 }
 
@@ -69,7 +70,7 @@ func (s *install) start(again bool) {
 		c      *installer.Candidate
 		reused bool
 	)
-	s.task = s.w.run(func(ctx context.Context) (err error) {
+	s.task = s.w.runAwake(func(ctx context.Context) (err error) {
 		if again {
 			opened, err := s.open(ctx, fit.Variant())
 			if err != nil {
@@ -84,8 +85,8 @@ func (s *install) start(again bool) {
 		reused = staged.Reused()
 		c, err = in.Activate(ctx, staged)
 		return err
-	}, s.event, func(err error) {
-		s.stopping = false
+	}, s.event, s.held, func(err error) {
+		s.stopping, s.awake = false, false
 		s.w.shut(fit.Source()) // everything is copied, or the next try opens it anew: the medium may go
 		if !s.w.showing(s) {
 			return
@@ -152,14 +153,32 @@ func (s *install) page() page {
 		p.cancel, p.words = w.home, map[string]string{"cancel": w.t("install.later")}
 		p.primary = &action{label: w.t("install.resume"), do: s.resume}
 	default:
-		p.cancel, p.words = s.cancel, map[string]string{"cancel": w.t("install.stop")}
-		p.hint = w.t("install.hint")
-		if s.stopping {
-			p.cancel, p.hint = nil, w.t("install.stopping")
-		}
-		p.primary = &action{label: w.t("button.next"), off: true}
+		s.copyButtons(&p)
 	}
 	return p
+}
+
+// copyButtons are the footer while it copies.
+func (s *install) copyButtons(p *page) {
+	w := s.w
+	p.cancel, p.words = s.cancel, map[string]string{"cancel": w.t("install.stop")}
+	p.hint = w.t("install.hint")
+	if s.awake {
+		p.hint += " " + w.t("install.awake")
+	}
+	if s.stopping {
+		p.cancel, p.hint = nil, w.t("install.stopping")
+	}
+	p.primary = &action{label: w.t("button.next"), off: true}
+}
+
+// held says that the computer stays awake, where the system took that up.
+func (s *install) held(ok bool) {
+	if s.awake = ok && s.task.running(); s.awake && s.w.showing(s) {
+		p := page{}
+		s.copyButtons(&p)
+		s.w.refoot(p)
+	}
 }
 
 func (s *install) resume() {

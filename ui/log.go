@@ -12,7 +12,6 @@ import (
 
 	"sluice/audit"
 	"sluice/installer"
-	"sluice/internal/fault"
 	"sluice/internal/printable"
 	"sluice/ui/widgets"
 	"sluice/ui/widgets/style"
@@ -391,12 +390,20 @@ func copyLogs(ctx context.Context, root, dir string, now time.Time) ([]string, e
 		if ctx.Err() != nil {
 			return out, ctx.Err()
 		}
-		raw, err := readFile(logs.Path(l), maxLogCopy)
-		if fault.CodeOf(err) == fault.SourceMissing {
-			continue
-		}
+		files, err := logs.Files(l)
 		if err != nil {
 			return out, err
+		}
+		var raw []byte // all files of the log, as one
+		for _, f := range files {
+			part, err := readFile(filepath.Join(filepath.Dir(logs.Path(l)), f), maxLogCopy)
+			if err != nil {
+				return out, err
+			}
+			raw = append(raw, part...)
+		}
+		if len(files) == 0 {
+			continue
 		}
 		name := fmt.Sprintf("sluice-%s-%s.jsonl", l, now.UTC().Format("20060102-150405"))
 		if err := writeNew(filepath.Join(dir, name), raw, 0o644); err != nil {

@@ -29,10 +29,14 @@ func TestLongNames(t *testing.T) {
 		Waiting:   []installer.Waiting{{Stage: slot.Live, Version: version, Roles: []string{"operator", "compliance", strings.Repeat("role-of-our-own-", 4)}, People: []string{strings.Repeat("katarzyna-", 6)}}, {Stage: slot.Paper, Version: version}},
 		LastCheck: &installer.LastCheck{Stage: slot.Live, At: time.Date(2025, 9, 30, 12, 0, 0, 0, time.UTC), Code: fault.SignatureUntrusted},
 	}
-	s := &start{w: b.Window, people: map[string]string{}}
+	b.status.Stop = &installer.Stop{At: at, Operator: strings.Repeat("katarzyna-", 9)}
+	b.status.Emergencies = []installer.EmergencyView{{Version: version, Reason: strings.Repeat("powód bez końca ", 20), By: strings.Repeat("katarzyna-", 9), At: at, People: []string{"jan", strings.Repeat("katarzyna-", 6)}, SecondsLeft: 7200}}
+	b.status.Program = &installer.Programs{Running: installer.ProgramInfo{Version: version}, Installed: &installer.ProgramInfo{Version: version}, Relation: "older"}
+	s := &start{w: b.Window}
 	b.current = nil
 	b.show(s)
 	b.everywhere("long-start")
+	b.sees("TRYB AWARYJNY", "Przegląd jest zaległy", "STARSZY niż zainstalowany")
 
 	src := newSource(b.Window, nil)
 	place := "/run/media/operator/" + strings.Repeat("NOSNIK-Z-DLUGA-NAZWA-", 4)

@@ -127,6 +127,7 @@ func (s *shell) body() fyne.CanvasObject {
 	if s.w.demo {
 		objs = append(objs, widgets.Inset(0, 0, 0, 8, widgets.NewBadge(widgets.Warning, s.w.t("demo.badge"))))
 	}
+	objs = append(objs, s.w.emergencies()...)
 	objs = append(objs, text(style.Title, s.page.title))
 	if s.page.lead != "" {
 		objs = append(objs, widgets.Inset(0, 2, 60, 0, text(style.BodyDim, s.page.lead)))
@@ -182,6 +183,9 @@ func (s *shell) machine() fyne.CanvasObject {
 			state = widgets.Good
 		}
 		row(w.t("rail.mode"), widgets.NewBadge(state, string(stage)))
+		if st.Stages[stage].Emergency != nil {
+			rows = append(rows, widgets.NewBadge(widgets.Wrong, w.lang.Text("emergency.short")))
+		}
 	}
 	if st != nil && st.LastCheck != nil {
 		at := text(style.SmallDim, w.when(st.LastCheck.At))

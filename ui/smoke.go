@@ -2,13 +2,12 @@ package ui
 
 import (
 	"context"
+	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"fyne.io/fyne/v2"
 
-	"sluice/bundle"
 	"sluice/inference"
 	"sluice/installer"
 	"sluice/internal/fault"
@@ -38,10 +37,10 @@ type smoke struct {
 	stopping bool
 }
 
-// attempt is a variant that failed its test.
+// attempt is a variant that failed its test, or could not be copied for it.
 type attempt struct {
-	variant string
-	err     error
+	installer.Attempt
+	err error
 }
 
 type smokeView struct {
@@ -63,12 +62,15 @@ func (s *smoke) leave() { s.task.stop() }
 
 // start tests the candidate; when it fails, try is called for the next one.
 func (s *smoke) start() {
-	var t *installer.Tested
+	var (
+		t *installer.Tested
+		a installer.Attempt
+	)
 	in := s.w.in
-	s.task = s.w.run(func(ctx context.Context) (err error) {
-		t, err = in.Smoke(ctx, s.cand)
+	s.task = s.w.runAwake(func(ctx context.Context) (err error) {
+		t, a, err = in.SmokeAfter(ctx, s.cand, nil)
 		return err
-	}, s.event, func(err error) { s.ended(t, err) })
+	}, s.event, nil, func(err error) { s.ended(t, a, err) })
 }
 
 // try copies the next eligible variant and tests it.
@@ -80,8 +82,13 @@ func (s *smoke) try(variant string) {
 	var (
 		t   *installer.Tested
 		fit *installer.Fitted
+		a   installer.Attempt
 	)
-	s.task = s.w.run(func(ctx context.Context) (err error) {
+	var before []installer.Attempt
+	for _, f := range s.failed {
+		before = append(before, f.Attempt)
+	}
+	s.task = s.w.runAwake(func(ctx context.Context) (err error) {
 		if fit, err = s.open(ctx, variant); err != nil {
 			return err
 		}
@@ -93,18 +100,18 @@ func (s *smoke) try(variant string) {
 		if err != nil {
 			return err
 		}
-		t, err = in.Smoke(ctx, c)
+		t, a, err = in.SmokeAfter(ctx, c, before)
 		return err
-	}, s.event, func(err error) {
+	}, s.event, nil, func(err error) {
 		if fit != nil {
 			s.w.shut(fit.Source())
 		}
-		s.ended(t, err)
+		s.ended(t, a, err)
 	})
 }
 
 // ended takes the outcome of one test.
-func (s *smoke) ended(t *installer.Tested, err error) {
+func (s *smoke) ended(t *installer.Tested, a installer.Attempt, err error) {
 	s.stopping = false
 	if !s.w.showing(s) {
 		return
@@ -116,7 +123,8 @@ func (s *smoke) ended(t *installer.Tested, err error) {
 		s.variant = t.Record().Variant
 		s.w.refreshStatus()
 	case s.fit != nil && fault.CodeOf(err).Exit() == fault.SmokeFailed.Exit(): // about this variant: the next may do better
-		s.failed = append(s.failed, attempt{s.variant, err})
+		a.Variant = s.variant
+		s.failed = append(s.failed, attempt{a, err})
 		if s.fit = s.fit.Next(); s.fit != nil {
 			s.try(s.fit.Variant())
 			break
@@ -177,10 +185,7 @@ func (s *smoke) page() page {
 		p.primary = &action{label: w.t("smoke.next"), do: func() { s.next(s.tested) }}
 	case s.problem != nil:
 		p.title, p.lead = s.problem.title(), w.t("smoke.failed.lead")
-		objs := []fyne.CanvasObject{s.problem.panel()}
-		if len(s.failed) > 0 {
-			objs = append(objs, widgets.NewCard(s.attempts()))
-		}
+		objs := append([]fyne.CanvasObject{s.problem.panel()}, s.tried()...)
 		p.content = widgets.Column(style.Gap, objs...)
 		if s.fit != nil && len(s.failed) > 0 { // the next variant could not be copied
 			p.extra = append(p.extra, action{label: w.t("install.again"), do: func() {
@@ -189,17 +194,14 @@ func (s *smoke) page() page {
 				w.redraw()
 			}})
 		}
-		p.extra = append(p.extra, action{label: w.t("problem.save"), do: func() { w.saveCopy("sluice-"+s.problem.incident+".txt", []byte(s.problem.report())) }})
+		p.extra = append(p.extra, action{label: w.t("problem.save"), do: func() { w.saveCopy("sluice-"+s.problem.incident+".txt", []byte(s.problem.report()+s.rows())) }})
 		p.primary = &action{label: w.t("button.close"), do: w.home}
 	default:
 		p.title, p.lead = w.t("smoke.title"), w.t("smoke.lead")
 		s.view.line, s.view.bar = text(style.Body, ""), widgets.NewBar()
 		s.update()
 		objs := []fyne.CanvasObject{widgets.NewCard(widgets.Column(12, s.view.line, s.view.bar))}
-		if len(s.failed) > 0 {
-			objs = append(objs, widgets.NewCard(s.attempts()))
-		}
-		p.content = widgets.Column(style.Gap, objs...)
+		p.content = widgets.Column(style.Gap, append(objs, s.tried()...)...)
 		p.cancel, p.words = s.cancel, map[string]string{"cancel": w.t("install.stop")}
 		p.hint = w.t("smoke.old")
 		if s.stopping {
@@ -216,6 +218,41 @@ func (s *smoke) cancel() {
 	s.w.redraw()
 }
 
+// tried are the variants tried so far, and the golden cases of those that failed; nothing where none did.
+func (s *smoke) tried() []fyne.CanvasObject {
+	if len(s.failed) == 0 {
+		return nil
+	}
+	out := []fyne.CanvasObject{widgets.NewCard(s.attempts())}
+	for _, a := range s.failed {
+		if a.Report == nil || len(a.Report.Cases) == 0 {
+			continue
+		}
+		out = append(out, widgets.NewCard(widgets.Column(8, text(style.BodyStrong, s.w.t("smoke.cases.of", "variant", printable.Line(a.Variant, 64))), s.w.caseTable(a.Report.Cases))))
+	}
+	return out
+}
+
+// rows are the golden cases of variants that failed as text, for the supplier.
+func (s *smoke) rows() string {
+	var b strings.Builder
+	for _, a := range s.failed {
+		if a.Report == nil {
+			continue
+		}
+		fmt.Fprintf(&b, "\n%s\n", s.w.t("smoke.cases.of", "variant", printable.Line(a.Variant, 64)))
+		for i := range a.Report.Cases {
+			c := &a.Report.Cases[i]
+			word := s.w.t("smoke.bad")
+			if c.Passed {
+				word = s.w.t("smoke.good")
+			}
+			fmt.Fprintf(&b, "%s %s: %s, %s / %s, %s; %s\n", printable.Line(c.Name, 64), printable.Line(c.Model, 200), word, s.w.difference(c), s.w.allowed(c), s.w.ms(c.LatencyMS), s.w.elementWords(c))
+		}
+	}
+	return b.String()
+}
+
 // attempts are the variants tried so far.
 func (s *smoke) attempts() fyne.CanvasObject {
 	w := s.w
@@ -230,7 +267,7 @@ func (s *smoke) attempts() fyne.CanvasObject {
 			spans = append(spans, widgets.Span{Text: "\n" + w.t("smoke.failed.case", "case", printable.Line(name, 64), "model", printable.Line(lastPart(model), 64)), Face: style.BodyDim})
 		}
 		rows = append(rows, widgets.TableRow{Cells: []fyne.CanvasObject{
-			text(style.BodyStrong, printable.Line(a.variant, 64)), widgets.NewBadge(widgets.Wrong, w.t("smoke.bad")),
+			text(style.BodyStrong, printable.Line(a.Variant, 64)), widgets.NewBadge(widgets.Wrong, w.t("smoke.bad")),
 			widgets.NewSpans(spans...),
 		}})
 	}
@@ -247,11 +284,11 @@ func (s *smoke) attempts() fyne.CanvasObject {
 
 // results are engine, latencies and golden cases of the variant that passed.
 func (s *smoke) results() fyne.CanvasObject {
-	w, rec, m := s.w, s.tested.Record(), s.tested.Manifest()
+	w, rec := s.w, s.tested.Record()
 	proof := rec.Proof
 	facts := widgets.NewKeyValues(
 		widgets.KV(w.t("smoke.engine"), strings.TrimSpace(w.engine(rec.Engine.Kind)+" "+printable.Line(rec.Engine.Version, 40))),
-		widgets.KV(w.t("smoke.provider"), printable.Line(rec.Engine.Provider, 60)),
+		widgets.KV(w.t("smoke.provider"), w.provider(rec.Engine.Provider, proof.Evidence)),
 		widgets.KV(w.t("smoke.cases.name"), w.n("smoke.cases", len(proof.Cases), "done", len(proof.Cases))),
 		widgets.KV(w.t("smoke.median"), w.t("smoke.of", "have", w.ms(proof.MedianMS), "limit", w.ms(proof.LimitMS))),
 		widgets.KV(w.t("smoke.p95"), w.ms(proof.P95MS)),
@@ -263,25 +300,8 @@ func (s *smoke) results() fyne.CanvasObject {
 	}
 	chart := widgets.Column(6, text(style.Head, w.t("smoke.chart")), widgets.NewLatencyChart(w.t("smoke.limit"), w.ms, proof.LimitMS, points...))
 	objs := []fyne.CanvasObject{widgets.NewCard(widgets.Row(28, []float32{1, 1}, facts, chart))}
-	if len(s.failed) > 0 {
-		objs = append(objs, widgets.NewCard(s.attempts()))
-	}
-	t := widgets.NewTable(widgets.TableColumn{Title: w.t("smoke.case"), Share: 1},
-		widgets.TableColumn{Title: w.t("smoke.worst"), Trailing: true}, widgets.TableColumn{Title: w.t("smoke.allowed"), Trailing: true},
-		widgets.TableColumn{Title: w.t("smoke.latency"), Trailing: true}, widgets.TableColumn{Title: w.t("smoke.result")})
-	var rows []widgets.TableRow
-	for _, c := range s.cases() {
-		state, word := widgets.Good, w.t("smoke.good")
-		if !c.Passed {
-			state, word = widgets.Wrong, w.t("smoke.bad")
-		}
-		rows = append(rows, widgets.TableRow{Cells: []fyne.CanvasObject{
-			widgets.NewSpans(widgets.Span{Text: printable.Line(c.Name, 64), Face: style.Body}, widgets.Span{Text: "  " + printable.Line(lastPart(c.Model), 64), Face: style.SmallDim}),
-			widgets.Number(w.tiny(c.WorstAbs)),
-			widgets.Number(w.allowed(m, s.variant, c)), widgets.Number(w.ms(c.LatencyMS)), widgets.NewBadge(state, word)}})
-	}
-	t.SetRows(rows)
-	return widgets.Column(style.Gap, append(objs, widgets.NewCard(t))...)
+	objs = append(objs, widgets.NewCard(s.w.caseTable(s.cases())))
+	return widgets.Column(style.Gap, append(objs, s.tried()...)...)
 }
 
 // cases are those of the report, or of the record where the report is gone.
@@ -298,29 +318,6 @@ func (s *smoke) cases() []inference.CaseResult {
 }
 
 func lastPart(s string) string { return s[strings.LastIndexByte(s, '/')+1:] }
-
-// allowed is the tolerance of a golden case as the contract states it.
-func (w *Window) allowed(m *bundle.Manifest, variant string, c inference.CaseResult) string {
-	golden := m.InferenceContract.Golden
-	for _, companion := range m.InferenceContract.Companions {
-		if companion.Artifact == c.Model {
-			golden = companion.Golden
-		}
-	}
-	i := slices.IndexFunc(golden, func(g bundle.GoldenCase) bool { return g.Name == c.Name })
-	if i < 0 {
-		return "–"
-	}
-	t := golden[i].Tolerance
-	if own, ok := golden[i].Variants[variant]; ok {
-		t = own
-	}
-	out := w.tiny(t.Abs)
-	if t.Rel > 0 {
-		out += " + " + w.percent(t.Rel)
-	}
-	return out
-}
 
 // ms is a time in milliseconds with three significant digits.
 func (w *Window) ms(v float64) string { return w.significant(v) + "\u00a0ms" }

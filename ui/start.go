@@ -21,15 +21,14 @@ import (
 // start is what is installed, what each stage runs, what waits for whom, and what to do next.
 type start struct {
 	w        *Window
-	people   map[string]string // id -> name, of the policy
-	problems []*problem        // what Status found, in its order
-	task     *task             // the gate is asked
-	answer   *gate.Answer      // what it said
-	refused  *problem          // or why not
+	problems []*problem   // what Status found, in its order
+	task     *task        // the gate is asked
+	answer   *gate.Answer // what it said
+	refused  *problem     // or why not
 }
 
 func newStart(w *Window) *start {
-	s := &start{w: w, people: map[string]string{}}
+	s := &start{w: w}
 	s.read()
 	return s
 }
@@ -46,11 +45,6 @@ func (s *start) read() {
 	}
 	for _, p := range w.status.Problems {
 		s.problems = append(s.problems, newProblem(w, fault.New(p.Code, "%s", p.Message), w.redraw))
-	}
-	if p, err := w.in.Policy(); err == nil && p != nil {
-		for _, x := range p.People {
-			s.people[x.ID] = x.Name
-		}
 	}
 }
 
@@ -105,6 +99,9 @@ func (s *start) page() page {
 	if w.status.Stop != nil {
 		objs = append(objs, w.stopCard(w.status.Stop))
 	}
+	if c := w.programWarning(); c != nil {
+		objs = append(objs, c)
+	}
 	s.waits(&p, &objs)
 	if len(w.status.Versions) == 0 && len(w.status.Stages) == 0 {
 		objs = append(objs, s.empty())
@@ -142,7 +139,7 @@ func (s *start) waits(p *page, objs *[]fyne.CanvasObject) {
 			text(style.BodyDim, w.t("start.waiting.roles", "roles", w.roles(x.Roles))),
 		}
 		if len(x.People) > 0 {
-			words = append(words, text(style.BodyDim, w.t("start.waiting.people", "people", s.names(x.People))))
+			words = append(words, text(style.BodyDim, w.t("start.waiting.people", "people", w.names(x.People))))
 		} else {
 			words = append(words, text(style.BodyDim, w.t("start.waiting.nobody")))
 		}
@@ -170,14 +167,11 @@ func (w *Window) approved() string {
 	return cmp.Or(w.status.Stages[slot.Paper].Version, w.status.Stages[slot.Live].Version)
 }
 
-func (s *start) names(ids []string) string {
+// names are those of people, by the policy; ids where it does not know them.
+func (w *Window) names(ids []string) string {
 	var out []string
 	for _, id := range ids {
-		name := s.people[id]
-		if name == "" {
-			name = id
-		}
-		out = append(out, printable.Line(name, 120))
+		out = append(out, printable.Line(cmp.Or(w.persons[id], id), 120))
 	}
 	return strings.Join(out, ", ")
 }

@@ -67,6 +67,20 @@ func (w *Window) run(work func(ctx context.Context) error, event func(progress.E
 	return t
 }
 
+// runAwake is run for work that the computer must not fall asleep over; held is told on the main goroutine whether the
+// system took it up, nil for nobody.
+func (w *Window) runAwake(work func(ctx context.Context) error, event func(progress.Event), held func(bool), done func(error)) *task {
+	why := w.lang.Text("install.awake")
+	return w.run(func(ctx context.Context) error {
+		release, ok := w.c.Awake(why)
+		defer release()
+		if held != nil {
+			w.tasks.post(func() { held(ok) })
+		}
+		return work(ctx)
+	}, event, done)
+}
+
 // whenIdle does something when no task is at work: at once, or after the last one has ended.
 func (w *Window) whenIdle(do func()) {
 	w.idle = append(w.idle, do)

@@ -100,8 +100,12 @@ func TestWay(t *testing.T) {
 
 	b.tap("Instaluj")
 	in := b.current.(*install)
-	if len(b.working) != 1 || in.copied.chunks < 48 {
-		t.Errorf("%d tasks, %d chunks; want the copying at work on at least 48", len(b.working), in.copied.chunks)
+	b.settle("the computer to be held awake", func() bool { return in.awake || in.candidate != nil })
+	if in.candidate == nil {
+		b.sees("Komputer w tym czasie nie zaśnie")
+	}
+	if in.copied.chunks < 48 {
+		t.Errorf("%d chunks, want at least 48", in.copied.chunks)
 	}
 	b.reach("install.done", "variant", "first")
 	b.sees("100 %", "Możesz wyjąć nośnik", "sprawdzony", "bulk.bin")
@@ -112,8 +116,11 @@ func TestWay(t *testing.T) {
 
 	b.key(fyne.KeyReturn)
 	b.reach("smoke.passed", "variant", "first")
-	b.sees("Silnik", "zaliczony", "limit", "1 z 1 przypadku")
+	b.sees("Silnik", "zaliczony", "limit", "1 z 1 przypadku", "oczekiwano", "otrzymano")
 	b.everywhere("smoke")
+	if len(b.held) != 2 || b.awake != 0 || b.held[0] != "Trwa instalacja pakietu modeli" {
+		t.Errorf("the computer was kept awake for %q, and is still for %d; want copying and test, and no longer", b.held, b.awake)
+	}
 
 	b.key(fyne.KeyReturn)
 	b.reach("signoff.title.paper")
@@ -233,6 +240,12 @@ func TestFailedVariant(t *testing.T) {
 	b.key(fyne.KeyReturn)
 	b.reach("smoke.passed", "variant", "second")
 	b.sees("first", "nie zdał", "second", "zaliczony", string(fault.SmokeFailed))
+	sm := b.current.(*smoke)
+	if kept := sm.tested.Record().Attempts; len(kept) != 2 || kept[0].Variant != "first" || kept[0].Report == nil || len(kept[0].Report.Cases) == 0 {
+		t.Errorf("the record keeps %+v, want the failed variant with its cases and the one that passed", kept)
+	}
+	row := sm.failed[0].Report.WorstCase()
+	b.sees("Przypadki wzorcowe wariantu first", "oczekiwano "+strings.ReplaceAll(row.Worst.Expected.Value, ".", ","), "otrzymano "+strings.ReplaceAll(row.Worst.Got.Value, ".", ","), "błędnych elementów")
 	b.everywhere("smoke-second")
 
 	// None is left: the refusal, and what was tried.
@@ -242,8 +255,9 @@ func TestFailedVariant(t *testing.T) {
 	b.tap("Instaluj")
 	b.reach("install.done", "variant", "first")
 	b.key(fyne.KeyReturn)
-	sm := b.current.(*smoke)
+	sm = b.current.(*smoke)
 	b.settle("the end", func() bool { return sm.problem != nil })
+	b.sees("Przypadki wzorcowe wariantu first", "Przypadki wzorcowe wariantu second")
 	b.sees("first", "second", "nie zdał", string(fault.SmokeFailed), "działają nadal")
 	b.sees("przypadek one, plik first.onnx")
 	b.everywhere("smoke-failed")

@@ -13,6 +13,7 @@ import (
 	"sluice/assets"
 	"sluice/hwprobe"
 	"sluice/installer"
+	"sluice/internal/awake"
 	"sluice/internal/progress"
 	"sluice/ui/widgets"
 	"sluice/ui/widgets/style"
@@ -29,6 +30,7 @@ type Config struct {
 	DemoDir      string                                    // where the try on the demo model makes its folder; empty: the system's temporary folder
 	Drives       func(ctx context.Context) []hwprobe.Drive // nil: those of this machine
 	Painted      func()                                    // told once that the first frame is on the screen
+	Awake        func(why string) (func(), bool)           // keeps the computer from sleeping; nil: awake.Hold
 }
 
 // Window is the program's one window. All its methods are for the main goroutine.
@@ -45,7 +47,8 @@ type Window struct {
 	patience time.Duration // how long reading the state may hold up the window
 	reading  int           // counts readings of the state
 	status   *installer.Status
-	trouble  error // why there is no installer or status
+	persons  map[string]string // names of people by id, of the policy
+	trouble  error             // why there is no installer or status
 
 	tasks   tasks
 	working map[*task]bool
@@ -72,6 +75,9 @@ func New(c Config) *Window {
 			drives, _ := hwprobe.Drives(ctx)
 			return drives
 		}
+	}
+	if c.Awake == nil {
+		c.Awake = awake.Hold
 	}
 	w := &Window{c: c, lang: c.Lang, working: map[*task]bool{}, look: look{scale: 1}}
 	w.tasks.post = onMain
@@ -124,12 +130,20 @@ func (w *Window) refreshStatus() {
 	mine := w.reading
 	var s *installer.Status
 	var err error
-	w.soon(w.patience, func() { s, err = in.Status() }, func(late bool) {
+	persons := map[string]string{}
+	w.soon(w.patience, func() {
+		s, err = in.Status()
+		if p, _ := in.Policy(); p != nil { // what is wrong with it, the status says
+			for _, x := range p.People {
+				persons[x.ID] = x.Name
+			}
+		}
+	}, func(late bool) {
 		if mine != w.reading {
 			return // a later reading counts
 		}
 		if w.trouble = err; err == nil {
-			w.status = s
+			w.status, w.persons = s, persons
 		}
 		if late {
 			w.arrived()

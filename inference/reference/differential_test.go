@@ -602,11 +602,11 @@ func describe(r *random) string {
 	return b.String()
 }
 
-// TestVoiceActivityModel runs a real third-party model, where scripts/fetch-silero.sh has fetched it, through both engines.
+// TestVoiceActivityModel runs a real third-party model, where `make real` has fetched it, through both engines.
 func TestVoiceActivityModel(t *testing.T) {
-	found, _ := filepath.Glob("../../.cache/silero/*.onnx")
+	found, _ := filepath.Glob("../../.cache/real/silero-vad.onnx")
 	if len(found) == 0 {
-		t.Skip("no model in .cache/silero")
+		t.Skip("no model in .cache/real: run make real")
 	}
 	lib := fullRuntime(t)
 	c := chance{rand.New(rand.NewPCG(5, 5))}

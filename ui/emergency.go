@@ -1,0 +1,63 @@
+package ui
+
+import (
+	"time"
+
+	"fyne.io/fyne/v2"
+
+	"sluice/installer"
+	"sluice/internal/printable"
+	"sluice/ui/widgets"
+	"sluice/ui/widgets/style"
+)
+
+// emergencies stand on top of every page as long as there is a version here that the site signed and not the vendor.
+func (w *Window) emergencies() []fyne.CanvasObject {
+	if w.status == nil {
+		return nil
+	}
+	var out []fyne.CanvasObject
+	for i := range w.status.Emergencies {
+		e := &w.status.Emergencies[i]
+		lines := []fyne.CanvasObject{text(style.BodyStrong, w.lang.Text("emergency.mark", "version", printable.Line(e.Version, 80), "reason", printable.Line(e.Reason, 300), "by", printable.Line(e.By, 80)))}
+		for _, l := range w.emergencyLines(e) {
+			lines = append(lines, text(style.SmallDim, l))
+		}
+		out = append(out, widgets.Inset(0, 0, 0, 16, widgets.NewEdgeCard(widgets.Wrong, widgets.Column(4, lines...))))
+	}
+	return out
+}
+
+// emergencyLines say what it owes and how long it may run, in the command line's words.
+func (w *Window) emergencyLines(e *installer.EmergencyView) []string {
+	var out []string
+	t := w.lang.Text
+	switch {
+	case e.Review == "accepted":
+		out = append(out, t("emergency.accepted", "version", e.Version, "person", printable.Line(e.Reviewer, 80)))
+	case e.Review == "refused":
+		out = append(out, t("emergency.refused", "version", e.Version, "person", printable.Line(e.Reviewer, 80)))
+	case len(e.People) == 0:
+		out = append(out, t("emergency.owed-nobody"))
+	default:
+		out = append(out, t("emergency.owed", "people", w.names(e.People)))
+	}
+	if e.SecondsLeft > 0 {
+		out = append(out, t("emergency.left", "left", w.left(time.Duration(e.SecondsLeft)*time.Second)))
+	}
+	return out
+}
+
+// programWarning says that this program is not the installed one; nil when it is, or none is installed.
+func (w *Window) programWarning() fyne.CanvasObject {
+	p := w.status.Program
+	if p == nil || p.Installed == nil || p.Running.Path == "" && p.Running.Version == "" {
+		return nil
+	}
+	key := "program." + p.Relation
+	switch p.Relation {
+	case "older", "newer", "other":
+		return widgets.NewEdgeCard(widgets.Warning, text(style.Body, w.lang.Text(key, "this", printable.Line(p.Running.Version, 60), "installed", printable.Line(p.Installed.Version, 60))))
+	}
+	return nil
+}
