@@ -98,7 +98,7 @@ func (a *app) trustUpdate(ctx context.Context, paths []string, by string) (resul
 	if err != nil {
 		return nil, err
 	}
-	return &trustTaken{Taken: steps, trustView: view}, nil
+	return &trustTaken{Taken: append([]verify.Step{}, steps...), trustView: view}, nil
 }
 
 type trustTaken struct {
