@@ -9,9 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"sluice/bundle"
 	"sluice/installer"
 	"sluice/installer/slot"
 	"sluice/internal/testroot"
+	"sluice/verify"
 )
 
 // What the victim of TestKilled is told.
@@ -42,6 +44,10 @@ var acts = map[string]func(s *testroot.Site, bundle string) error{
 		return err
 	},
 	"disable": func(s *testroot.Site, _ string) error { return s.In.Disable(s.T.Context(), "anna", "test") },
+	"trust": func(s *testroot.Site, medium string) error {
+		_, err := s.In.TakeTrust(s.T.Context(), []string{medium}, "anna")
+		return err
+	},
 	"sign": func(s *testroot.Site, _ string) error {
 		_, err := s.Decide(slot.Paper, "anna")
 		return err
@@ -90,7 +96,7 @@ func TestVictim(t *testing.T) {
 // and doing the same again succeeds.
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	for _, act := range []string{"install", "sign", "enable", "rollback", "disable"} {
+	for _, act := range []string{"install", "sign", "enable", "rollback", "disable", "trust"} {
 		t.Run(act, func(t *testing.T) {
 			t.Parallel()
 			before, bundle := prepared(t, act)
@@ -117,6 +123,9 @@ func TestKilled(t *testing.T) {
 				if err := acts[act](s, bundle); err != nil && !strings.Contains(err.Error(), "already") {
 					t.Fatalf("point %d (%s), live was %q: again: %v", point, out, live, err)
 				}
+				if k := s.In.Knowledge(); act == "trust" && (k.Source != slot.EvidenceRevocations || k.Untrusted != "") {
+					t.Fatalf("point %d (%s): %+v", point, out, k)
+				}
 				if act == "sign" {
 					if _, err := s.In.Reapprove(t.Context(), slot.Paper); err != nil {
 						t.Fatalf("point %d (%s): %v", point, out, err)
@@ -141,6 +150,14 @@ func prepared(t *testing.T, act string) (*testroot.Site, string) {
 		return s, ""
 	}
 	s := testroot.Live(t)
+	if act == "trust" {
+		key := testroot.Public(testroot.Key("vendor2"))
+		return s, s.Medium(map[string][]byte{
+			"2.root.json":      s.NextRoot(verify.Oem, verify.RootChange{AddTargets: []bundle.PublicKey{key}, RemoveTargets: []bundle.PublicKey{testroot.Public(s.Vendor)}}, s.Vendor),
+			"site.2.root.json": s.NextRoot(verify.Site, verify.RootChange{}, s.Owner),
+			"revocations.json": s.Revoke(verify.Oem, 1, time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC), s.Vendor, []bundle.PublicKey{testroot.Public(testroot.Key("leaked"))}, nil),
+		})
+	}
 	bundle := s.Bundle(testroot.BundleOptions{Version: "1.1.0"})
 	switch act {
 	case "install", "disable":
