@@ -33,6 +33,9 @@ type BuildOptions struct {
 	Builder         string               // program and version, for provenance.builder unless the spec says one
 	Progress        progress.Func        // steps build, then verify
 
+	// CheckProvenance, when given, decides before anything is written whether these models may be packed at all.
+	CheckProvenance func(ctx context.Context, m *Manifest, open func(path string) (io.ReadCloser, error)) error
+
 	// CheckContract, when given, compares the models with the contract before anything is written.
 	CheckContract func(ctx context.Context, m *Manifest, open func(path string) (io.ReadCloser, error)) error
 }
@@ -53,6 +56,11 @@ func Build(ctx context.Context, s *Spec, o BuildOptions) (*BuildResult, error) {
 	b := &builder{spec: s, o: o, sources: map[string]string{}}
 	if err := b.describe(ctx); err != nil {
 		return nil, err
+	}
+	if o.CheckProvenance != nil {
+		if err := o.CheckProvenance(ctx, b.m, b.open); err != nil {
+			return nil, err
+		}
 	}
 	if o.CheckContract != nil {
 		if err := o.CheckContract(ctx, b.m, b.open); err != nil {

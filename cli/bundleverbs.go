@@ -87,6 +87,7 @@ type buildFlags struct {
 	validate         string
 	trust            trustFlags
 	strict           bool
+	oms              omsGate
 	also             []string
 }
 
@@ -95,6 +96,9 @@ func (b *buildFlags) add(a *app, f *pflag.FlagSet) {
 	f.StringVar(&b.out, "out", "", a.t("flag.out"))
 	f.StringVar(&b.split, "split", "", a.t("flag.split"))
 	b.keys.add(a, f)
+	f.StringVar(&b.oms.sig, "oms", "", a.t("flag.oms"))
+	f.StringVar(&b.oms.key, "oms-key", "", a.t("flag.oms-key"))
+	f.StringVar(&b.oms.dir, "oms-dir", "", a.t("flag.oms-dir"))
 	f.StringVar(&b.validate, "validate", "", a.t("flag.validate"))
 	b.trust.add(a, f)
 	f.BoolVar(&b.strict, "strict", false, a.t("flag.strict"))
@@ -124,20 +128,23 @@ func (b *buildFlags) runBuild(ctx context.Context, a *app) (result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := b.oms.prepare(spec, filepath.Dir(b.spec)); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(b.out, 0o755); err != nil {
 		return nil, ioFault(err, b.out)
 	}
 	done, err := bundle.Build(ctx, spec, bundle.BuildOptions{
 		SpecDir: filepath.Dir(b.spec), Keys: keys, Out: b.out, Split: split, Now: a.env.Now(),
 		SourceDateEpoch: a.env.Getenv("SOURCE_DATE_EPOCH"), Builder: "sluice " + a.env.Version, Progress: a.out.progress(),
-		CheckContract: inference.CheckContracts,
+		CheckContract: inference.CheckContracts, CheckProvenance: b.oms.check,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &buildResult{
 		Files: done.Files, ModelFamily: done.Manifest.ModelFamily, Version: done.Manifest.Version, Created: done.Manifest.Created,
-		ManifestSHA384: done.ManifestSHA384.String(), Size: done.Size, Artifacts: len(done.Manifest.Artifacts),
+		ManifestSHA384: done.ManifestSHA384.String(), Size: done.Size, Artifacts: len(done.Manifest.Artifacts), OMS: b.oms.result(),
 	}, nil
 }
 
@@ -149,6 +156,8 @@ type buildResult struct {
 	ManifestSHA384 string   `json:"manifest_sha384"`
 	Size           int64    `json:"size"`
 	Artifacts      int      `json:"artifacts"`
+
+	OMS *omsResult `json:"oms,omitempty"` // the model's own signature, which was proven and is kept in the bundle
 }
 
 func (r *buildResult) text(p *printer) {
@@ -158,6 +167,10 @@ func (r *buildResult) text(p *printer) {
 	}
 	p.field(p.t("size"), bytesText(r.Size))
 	p.field(p.t("manifest"), r.ManifestSHA384)
+	if r.OMS != nil {
+		p.field(p.t("build.oms"), p.t("build.oms.files", "packed", r.OMS.Packed, "signed", r.OMS.Signed, "model", clean(r.OMS.Model)))
+		p.field("", r.OMS.KeySHA256)
+	}
 	p.say("build.next", "path", quoteArg(r.Files[0]))
 }
 

@@ -93,7 +93,7 @@ func TestScript(t *testing.T) {
 			"sluice": cmdSluice, "exit": cmdExit, "refused": cmdRefused, "json": cmdJSON, "setjson": cmdSetJSON,
 			"site": cmdSite, "demosrc": cmdDemoSrc, "model": cmdModel, "tensor": cmdTensor, "fill": cmdFill, "approve": cmdApprove, "require": cmdRequire,
 			"snap": cmdSnap, "same": cmdSame, "flip": cmdFlip, "flips": cmdFlips, "edit": cmdEdit, "cut": cmdCut, "blob": cmdBlob,
-			"lock": cmdLock, "interrupt": cmdInterrupt, "unprivileged": cmdUnprivileged, "hostile": cmdHostile, "testbundle": cmdTestBundle, "weak": cmdWeak,
+			"lock": cmdLock, "interrupt": cmdInterrupt, "unprivileged": cmdUnprivileged, "hostile": cmdHostile, "testbundle": cmdTestBundle, "weak": cmdWeak, "oms": cmdOMS,
 		},
 	})
 }

@@ -17,39 +17,41 @@ const (
 	EmergencyNeedless Code = "E-EMERGENCY-NEEDLESS" // --emergency for what the vendor signed
 
 	// 3: not authentic or not intact.
-	Format             Code = "E-FORMAT"   // container malformed: tar, zstd, seek table, geometry
-	Limit              Code = "E-LIMIT"    // a limit for untrusted bytes exceeded
-	ManifestInvalid    Code = "E-MANIFEST" // manifest.json breaks the rules
-	Path               Code = "E-PATH"     // unsafe or clashing path
-	Entry              Code = "E-ENTRY"    // link, device, sparse, missing, duplicate or unlisted archive entry
-	Digest             Code = "E-DIGEST"   // bytes differ from their signed digest
-	Schema             Code = "E-SCHEMA"   // a format version this program does not know
-	HashAlg            Code = "E-HASH-ALG" // hash_alg other than sha384
-	SignatureMissing   Code = "E-SIGNATURE-MISSING"
-	SignatureInvalid   Code = "E-SIGNATURE-INVALID"
-	SignatureUntrusted Code = "E-SIGNATURE-UNTRUSTED"
-	SignatureType      Code = "E-SIGNATURE-TYPE"      // genuine signature of something else
-	SignatureThreshold Code = "E-SIGNATURE-THRESHOLD" // fewer trusted signatures than the root asks for
-	TrustNone          Code = "E-TRUST-NONE"
-	TrustInvalid       Code = "E-TRUST-INVALID"
-	TrustFingerprint   Code = "E-TRUST-FINGERPRINT"
-	TrustExpired       Code = "E-TRUST-EXPIRED"
-	TrustStep          Code = "E-TRUST-STEP"    // a root between the kept one and the offered one is missing
-	RevocationsInvalid Code = "E-REVOCATIONS"   // a revocation list breaks the rules
-	KeyWeak            Code = "E-KEY-WEAK"      // low-order or non-canonical public key
-	VersionOlder       Code = "E-VERSION-OLDER" // below the floor
-	VersionReused      Code = "E-VERSION-REUSED"
-	FamilyOther        Code = "E-FAMILY-OTHER"
-	VolumeMissing      Code = "E-VOLUME-MISSING"
-	VolumeDamaged      Code = "E-VOLUME-DAMAGED"
-	VolumeStale        Code = "E-VOLUME-STALE"      // volume of another release or size
-	VolumeIndex        Code = "E-VOLUME-INDEX"      // .volumes.sig missing or wrong
-	ProgramUnknown     Code = "E-PROGRAM-UNKNOWN"   // nothing vouches for a program file
-	ProgramChanged     Code = "E-PROGRAM-CHANGED"   // a program file is not the one that the vendor's statement names
-	InstalledChanged   Code = "E-INSTALLED-CHANGED" // files of an installed version differ, are missing or too many
-	Request            Code = "E-REQUEST"           // a request for a sign-off, or its answer, is damaged or not genuine
-	RequestTrust       Code = "E-REQUEST-TRUST"     // nothing given to compare a request's trust roots with
-	LogExport          Code = "E-LOG-EXPORT"        // an exported log is damaged or not genuine
+	Format              Code = "E-FORMAT"   // container malformed: tar, zstd, seek table, geometry
+	Limit               Code = "E-LIMIT"    // a limit for untrusted bytes exceeded
+	ManifestInvalid     Code = "E-MANIFEST" // manifest.json breaks the rules
+	Path                Code = "E-PATH"     // unsafe or clashing path
+	Entry               Code = "E-ENTRY"    // link, device, sparse, missing, duplicate or unlisted archive entry
+	Digest              Code = "E-DIGEST"   // bytes differ from their signed digest
+	Schema              Code = "E-SCHEMA"   // a format version this program does not know
+	HashAlg             Code = "E-HASH-ALG" // hash_alg other than sha384
+	SignatureMissing    Code = "E-SIGNATURE-MISSING"
+	SignatureInvalid    Code = "E-SIGNATURE-INVALID"
+	SignatureUntrusted  Code = "E-SIGNATURE-UNTRUSTED"
+	SignatureType       Code = "E-SIGNATURE-TYPE"      // genuine signature of something else
+	SignatureThreshold  Code = "E-SIGNATURE-THRESHOLD" // fewer trusted signatures than the root asks for
+	TrustNone           Code = "E-TRUST-NONE"
+	TrustInvalid        Code = "E-TRUST-INVALID"
+	TrustFingerprint    Code = "E-TRUST-FINGERPRINT"
+	TrustExpired        Code = "E-TRUST-EXPIRED"
+	TrustStep           Code = "E-TRUST-STEP"    // a root between the kept one and the offered one is missing
+	RevocationsInvalid  Code = "E-REVOCATIONS"   // a revocation list breaks the rules
+	KeyWeak             Code = "E-KEY-WEAK"      // low-order or non-canonical public key
+	VersionOlder        Code = "E-VERSION-OLDER" // below the floor
+	VersionReused       Code = "E-VERSION-REUSED"
+	FamilyOther         Code = "E-FAMILY-OTHER"
+	VolumeMissing       Code = "E-VOLUME-MISSING"
+	VolumeDamaged       Code = "E-VOLUME-DAMAGED"
+	VolumeStale         Code = "E-VOLUME-STALE"         // volume of another release or size
+	VolumeIndex         Code = "E-VOLUME-INDEX"         // .volumes.sig missing or wrong
+	ProvenanceSignature Code = "E-PROVENANCE-SIGNATURE" // a model's own signature does not hold
+	ProvenanceFiles     Code = "E-PROVENANCE-FILES"     // the files to pack are not those that were signed as the model
+	ProgramUnknown      Code = "E-PROGRAM-UNKNOWN"      // nothing vouches for a program file
+	ProgramChanged      Code = "E-PROGRAM-CHANGED"      // a program file is not the one that the vendor's statement names
+	InstalledChanged    Code = "E-INSTALLED-CHANGED"    // files of an installed version differ, are missing or too many
+	Request             Code = "E-REQUEST"              // a request for a sign-off, or its answer, is damaged or not genuine
+	RequestTrust        Code = "E-REQUEST-TRUST"        // nothing given to compare a request's trust roots with
+	LogExport           Code = "E-LOG-EXPORT"           // an exported log is damaged or not genuine
 
 	// 4: no models here.
 	BundleMissing  Code = "E-BUNDLE-MISSING"
@@ -138,7 +140,7 @@ var exits = map[Code]int{
 	Revoked: 7, KnowledgeOld: 7, ClosedExpired: 7,
 	IO: 8, Space: 8, SourceMissing: 8, MediumRemoved: 8, MediumDamaged: 8, RootReadonly: 8, RootFilesystem: 8,
 	EmergencyNeedless: 2, EmergencyPaper: 7, EmergencyReview: 7, EmergencyOver: 7, EmergencyClock: 7, EmergencyRefused: 7,
-	ReviewSelf: 7, ReviewNone: 7, ProgramUnknown: 3, ProgramChanged: 3,
+	ReviewSelf: 7, ReviewNone: 7, ProgramUnknown: 3, ProgramChanged: 3, ProvenanceSignature: 3, ProvenanceFiles: 3,
 	WindowMissing: 8, WindowDisplay: 8, WindowOpenGL: 8, WindowLibrary: 8, WindowSilent: 8,
 	Locked: 9, Cancelled: 130,
 }
