@@ -31,19 +31,19 @@ func (w *Window) emergencies() []fyne.CanvasObject {
 // emergencyLines say what it owes and how long it may run, in the command line's words.
 func (w *Window) emergencyLines(e *installer.EmergencyView) []string {
 	var out []string
-	t := w.lang.Text
+	say := w.lang.Text
 	switch {
 	case e.Review == "accepted":
-		out = append(out, t("emergency.accepted", "version", e.Version, "person", printable.Line(e.Reviewer, 80)))
+		out = append(out, say("emergency.accepted", "version", e.Version, "person", printable.Line(e.Reviewer, 80)))
 	case e.Review == "refused":
-		out = append(out, t("emergency.refused", "version", e.Version, "person", printable.Line(e.Reviewer, 80)))
+		out = append(out, say("emergency.refused", "version", e.Version, "person", printable.Line(e.Reviewer, 80)))
 	case len(e.People) == 0:
-		out = append(out, t("emergency.owed-nobody"))
+		out = append(out, say("emergency.owed-nobody"))
 	default:
-		out = append(out, t("emergency.owed", "people", w.names(e.People)))
+		out = append(out, say("emergency.owed", "people", w.names(e.People)))
 	}
 	if e.SecondsLeft > 0 {
-		out = append(out, t("emergency.left", "left", w.left(time.Duration(e.SecondsLeft)*time.Second)))
+		out = append(out, say("emergency.left", "left", w.left(time.Duration(e.SecondsLeft)*time.Second)))
 	}
 	return out
 }
