@@ -13,6 +13,7 @@ import (
 	"sluice/inference/onnx"
 	"sluice/inference/tensor"
 	"sluice/internal/fault"
+	"sluice/internal/testort"
 )
 
 func endless() []byte {
@@ -215,6 +216,17 @@ var badModels = []struct {
 	{"external data in an unlisted file", func() []byte { return external("weights.bin") }, ending{fault.ModelInvalid, `file "weights.bin"`}, ending{fault.ModelInvalid, `file "weights.bin"`}},
 }
 
+// oldEndings are those of ONNX Runtime 1.18 that differ: it says less, names no sizes, and divides integers by zero in the processor.
+var oldEndings = map[string]ending{
+	"short initializer":                            {fault.ModelInvalid, "source and destination buffer size mismatch"},
+	"negative dimension":                           {fault.ModelInvalid, "shape.Size() must >=0"},
+	"ConstantOfShape of 20 GB":                     {fault.ModelLimit, "loading the model: out of memory"},
+	"2 GB, just below what one allocation may ask": {fault.ModelLimit, "loading the model: out of memory"},
+	"integer division by zero":                     {fault.ModelCrash, `golden case "one"`},
+	"huge initializer that is not there":           {fault.ModelLimit, "loading the model: out of memory"},
+	"tree with arrays of different length":         {fault.ModelInvalid, "nodes_falsenodeids.size() == nodes_values.size()"},
+}
+
 func external(location string) []byte {
 	return model(with(&onnx.Tensor{Name: "w", Value: tensor.Tensor{DType: tensor.Float32, Shape: []int64{2}},
 		External: []onnx.KeyValue{{Key: "location", Value: location}, {Key: "offset", Value: "0"}, {Key: "length", Value: "8"}}}), node("Add", names("x", "w"), names("y")))
@@ -244,10 +256,13 @@ func TestBadModelsEndWithTheirOwnReason(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				if old, differs := oldEndings[c.name]; differs && r.EngineVersion == testort.Oldest {
+					want = old
+				}
 				if r.Passed || r.Code != want.code || !strings.Contains(r.Reason, want.says) || !strings.Contains(r.Reason, modelPath) {
 					t.Errorf("%s: %s; want %s that says %q and names the model", r.Code, r.Reason, want.code, want.says)
 				}
-				if other, twice := said[r.Reason]; twice {
+				if other, twice := said[r.Reason]; twice && !strings.Contains(r.Reason, "std::bad_alloc") { // all that 1.18 says of memory
 					t.Errorf("ends with the same words as %q: %s", other, r.Reason)
 				}
 				said[r.Reason] = c.name

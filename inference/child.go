@@ -124,6 +124,9 @@ func (t *task) smoke(ctx context.Context, send func(message) error) (*Report, er
 			return nil, err
 		}
 	}
+	if err := send(message{Engine: engineVersion(t.Engine)}); err != nil { // known too of a run that ends badly
+		return nil, err
+	}
 	before, _ := residentKiB()
 	for i := range t.Models {
 		samples, err := t.smokeModel(ctx, &t.Models[i], r, send)
@@ -134,7 +137,6 @@ func (t *task) smoke(ctx context.Context, send func(message) error) (*Report, er
 			r.MedianMS, r.P95MS = med, p95
 		}
 	}
-	r.EngineVersion = engineVersion(t.Engine)
 	if _, peak := residentKiB(); t.Engine.Kind == KindONNXRuntime && peak > before {
 		r.PeakMiB = (peak - before + 1023) >> 10
 	}

@@ -61,7 +61,7 @@ func Smoke(ctx context.Context, exe string, job Job, p progress.Func) (*Report, 
 	default:
 		r = end.message.Report
 	}
-	r.Cases = rows.ended(r)
+	r.Cases, r.EngineVersion = rows.ended(r), rows.engine
 	if r.Engine == "" {
 		r.Engine = KindReference
 	}
@@ -146,13 +146,16 @@ func Engines(ctx context.Context, o EngineOptions) []EngineInfo {
 
 // rows collects the finished cases from a child's messages, so that none is lost when it ends badly.
 type rows struct {
-	most  int
-	done  []CaseResult
-	begun message // the case at work
+	most   int
+	done   []CaseResult
+	begun  message // the case at work
+	engine string  // version of what was loaded
 }
 
 func (w *rows) message(m message) {
 	switch {
+	case m.Engine != "":
+		w.engine = m.Engine
 	case m.Row != nil && len(w.done) < w.most:
 		w.done, w.begun = append(w.done, *m.Row), message{}
 	case m.Case != "":
@@ -183,6 +186,9 @@ func newEvents(p progress.Func, variant string, total int) *events {
 }
 
 func (e *events) message(m message) {
+	if m.Engine != "" {
+		return
+	}
 	e.event.Done, e.event.Artifact = int64(m.Done), m.Model
 	if now := time.Now(); e.p != nil && now.Sub(e.last) >= 100*time.Millisecond {
 		e.last = now

@@ -224,6 +224,7 @@ func (t *task) policy() sandbox.Policy {
 // message is one line of JSON that the child writes to its result file: how it is confined, a case begun, or the end.
 type message struct {
 	Confinement *Confinement `json:"confinement,omitempty"`
+	Engine      string       `json:"engine,omitempty"` // version of the engine, once it is loaded
 
 	Model   string         `json:"model,omitempty"` // with Case: begun now
 	Case    string         `json:"case,omitempty"`
