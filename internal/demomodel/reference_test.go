@@ -7,5 +7,7 @@ import (
 )
 
 func TestReferenceEvaluatorAnswersTheGoldenCases(t *testing.T) {
-	proveDemo(t, func(model []byte) (session, error) { return reference.Load(model, reference.Options{}) })
+	proveDemo(t, func(t *testing.T, file string) (session, error) {
+		return reference.Load(demoFile(t, file), reference.Options{})
+	})
 }

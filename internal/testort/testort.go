@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/klauspost/cpuid/v2"
 )
 
 // Environment variables that name a library, and the releases that scripts/fetch-ort.sh puts where they are looked for
@@ -54,6 +56,12 @@ func AlsoWithTheOldest(t *testing.T, run string) {
 	if err != nil || passed == 0 {
 		t.Errorf("with ONNX Runtime %s: %v\n%s", Oldest, err, tail(out))
 	}
+}
+
+// Saturates tells whether ONNX Runtime's kernels for 8-bit integers give other sums on this processor than the standard
+// asks for: without VNNI an x86 adds products of an unsigned and a signed byte in pairs of 16 bits, which saturate.
+func Saturates() bool {
+	return runtime.GOARCH == "amd64" && !cpuid.CPU.Has(cpuid.AVX512VNNI) && !cpuid.CPU.Has(cpuid.AVXVNNI)
 }
 
 func tail(b []byte) []byte { return b[max(0, len(b)-8<<10):] }
