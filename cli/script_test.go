@@ -10,11 +10,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/klauspost/cpuid/v2"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"sluice/assets"
@@ -83,6 +85,9 @@ func TestScript(t *testing.T) {
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
 				return os.Getuid() == 0, nil
+			}
+			if cond == "vnni" { // the demo's int8 variant fits here
+				return cpuid.CPU.Has(cpuid.AVX512VNNI) || cpuid.CPU.Has(cpuid.AVXVNNI) || cpuid.CPU.Has(cpuid.ASIMDDP), nil
 			}
 			if cond == "ort" { // a library of ONNX Runtime was named
 				return os.Getenv("SLUICE_ORT_LIB") != "", nil
@@ -198,7 +203,8 @@ func object(ts *testscript.TestScript) map[string]any {
 	return o
 }
 
-// lookup follows a path such as variants.0.result; "@" is the length of an array or object.
+// lookup follows a path such as variants.0.result; "@" is the length of an array or object, variant=cpu the element of an
+// array that has such a field.
 func lookup(ts *testscript.TestScript, v any, path string) (any, bool) {
 	for part := range strings.SplitSeq(path, ".") {
 		switch x := v.(type) {
@@ -216,6 +222,12 @@ func lookup(ts *testscript.TestScript, v any, path string) (any, bool) {
 				return json.Number(strconv.Itoa(len(x))), true
 			}
 			i, err := strconv.Atoi(part)
+			if name, want, is := strings.Cut(part, "="); is {
+				i, err = slices.IndexFunc(x, func(e any) bool { o, _ := e.(map[string]any); return o[name] == want }), nil
+				if i < 0 {
+					return nil, false
+				}
+			}
 			if err != nil {
 				ts.Fatalf("%q is no place in an array", part)
 			}
