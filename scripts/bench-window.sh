@@ -35,7 +35,7 @@ if [ "$(id -u)" = 0 ] && command -v mkfs.ext4 >/dev/null; then
 	sed -i 's/{id: whole, priority: 1,/{id: whole, priority: 999,/' "$WORK/src/bundle.yaml"
 	q="--quiet --progress none"
 	for k in oem-root release; do "$SLUICE" keys generate --out "$WORK/keys" --name $k --no-passphrase $q; done
-	fp=$("$SLUICE" trust create --of oem --key "$WORK/keys/oem-root.key" --target "$WORK/keys/release.pub" --out "$WORK/1.root.json" --json | sed 's/.*"fingerprint":"\([^"]*\)".*/\1/')
+	fp=$("$SLUICE" trust create --of oem --key "$WORK/keys/oem-root.key" --target "$WORK/keys/release.pub" --out "$WORK/1.root.json" --json | sed 's/"fingerprint":"\([^"]*\)".*/|\1/; s/.*|//')
 	"$SLUICE" build --spec "$WORK/src/bundle.yaml" --key "$WORK/keys/release.key" --out "$WORK" $q
 	rm -rf "$WORK/src"
 	truncate -s $((mib * 5 / 4 + 64))M "$WORK/stick.img"

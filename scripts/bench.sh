@@ -18,7 +18,7 @@ export SLUICE_ROOT=$dir/root
 q="--quiet --progress none"
 for k in oem-root release; do $sluice keys generate --out "$dir/keys" --name $k --no-passphrase $q; done
 $sluice trust create --of oem --key "$dir/keys/oem-root.key" --target "$dir/keys/release.pub" --out "$dir/1.root.json" $q
-fp=$($sluice trust create --of oem --key "$dir/keys/oem-root.key" --target "$dir/keys/release.pub" --out "$dir/x.root.json" --json | sed 's/.*"fingerprint":"\([^"]*\)".*/\1/')
+fp=$($sluice trust create --of oem --key "$dir/keys/oem-root.key" --target "$dir/keys/release.pub" --out "$dir/x.root.json" --json | sed 's/"fingerprint":"\([^"]*\)".*/|\1/; s/.*|//')
 $sluice trust init --of oem --from "$dir/x.root.json" --fingerprint "$fp" $q
 $sluice build --spec "$dir/src/bundle.yaml" --key "$dir/keys/release.key" --out "$dir/dist" $q
 bundle=$(ls "$dir"/dist/*.tar.zst)

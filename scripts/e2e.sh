@@ -100,7 +100,7 @@ vendor=$WORK/vendor
 "$SLUICE" keys generate --out "$vendor" --name oem-root --no-passphrase --quiet
 "$SLUICE" keys generate --out "$vendor" --name oem-signing --no-passphrase --quiet
 "$SLUICE" trust create --of oem --key "$vendor/oem-root.key" --target "$vendor/oem-signing.pub" --out "$STICK/oem.1.root.json" --json >"$WORK/note.json"
-NOTE=$(sed 's/.*"fingerprint":"\([^"]*\)".*/\1/' "$WORK/note.json") # the delivery note, which comes another way
+NOTE=$(sed 's/"fingerprint":"\([^"]*\)".*/|\1/; s/.*|//' "$WORK/note.json") # the delivery note, which comes another way
 cp -r assets/demo "$WORK/src"
 "$SLUICE" build --spec "$WORK/src/bundle.yaml" --key "$vendor/oem-signing.key" --out "$STICK" --quiet
 "$SLUICE" keys generate --out "$WORK/anna" --name anna --no-passphrase --quiet

@@ -29,7 +29,7 @@ for name in oem-root oem-signing site-root site-policy anna jan; do run keys gen
 for of in oem site; do
 	target=$keys/oem-signing.pub
 	[ $of = oem ] || target=$keys/site-policy.pub
-	"$SLUICE" trust create --of $of --key "$keys/$of-root.key" --target "$target" --out "$WORK/$of.1.root.json" --json | sed 's/.*"fingerprint":"\([^"]*\)".*/\1/' >"$WORK/$of.note"
+	"$SLUICE" trust create --of $of --key "$keys/$of-root.key" --target "$target" --out "$WORK/$of.1.root.json" --json | sed 's/"fingerprint":"\([^"]*\)".*/|\1/; s/.*|//' >"$WORK/$of.note"
 done
 cp "$WORK/oem.1.root.json" "$STICK/"
 cp -r assets/demo "$WORK/src"

@@ -91,7 +91,7 @@ want 2 frobnicate
 want 0 keys generate --out 'C:\keys' --name oem-root --no-passphrase
 want 0 keys generate --out 'C:\keys' --name release --no-passphrase
 want 0 trust create --of oem --key 'C:\keys\oem-root.key' --target 'C:\keys\release.pub' --out 'E:\oem.1.root.json' --json
-fp=$(sed 's/.*"fingerprint":"\([^"]*\)".*/\1/' "$WORK/out")
+fp=$(sed 's/"fingerprint":"\([^"]*\)".*/|\1/; s/.*|//' "$WORK/out")
 cp -r assets/demo "$WINEPREFIX/drive_c/source"
 want 0 build --spec 'C:\source\bundle.yaml' --key 'C:\keys\release.key' --out 'E:\'
 bundle=$(basename "$STICK"/*.tar.zst)
