@@ -63,11 +63,16 @@ func (a *app) trustVerbs() []*cobra.Command {
 		return a.trustShown(dir)
 	})
 
+	var note noteFlags
+	noteCmd := a.verb("note FILE", "trust.note", cobra.ExactArgs(1), func(f *pflag.FlagSet) {
+		note.add(a, f)
+	}, func(_ context.Context, args []string) (result, error) { return note.run(a, args[0]) })
+
 	var updateBy string
 	updateCmd := a.verb("update DIR…", "trust.update", cobra.MinimumNArgs(1), func(f *pflag.FlagSet) {
 		f.StringVar(&updateBy, "operator", "", a.t("flag.operator"))
 	}, func(ctx context.Context, args []string) (result, error) { return a.trustUpdate(ctx, args, updateBy) })
-	return []*cobra.Command{a.parent("trust", "trust", append([]*cobra.Command{initCmd, createCmd, showCmd, updateCmd}, a.ceremonyVerbs()...)...)}
+	return []*cobra.Command{a.parent("trust", "trust", append([]*cobra.Command{initCmd, createCmd, showCmd, noteCmd, updateCmd}, a.ceremonyVerbs()...)...)}
 }
 
 // trustUpdate takes over what lies in folders (or beside files) of a medium, without a bundle.

@@ -284,7 +284,7 @@ sed -i 's/^version: 1.0.0$/version: 1.2.0/' "$WORK/src/bad.yaml"
 "$SLUICE" build --spec "$WORK/src/bad.yaml" --key "$vendor/oem-signing.key" --out "$WORK" --quiet
 BAD=$(basename "$(ls "$WORK"/*1.2.0.tar.zst)")
 cp "$WORK/$BAD" "$STICK/$BAD"
-printf 'x' | dd of="$STICK/$BAD" bs=1 seek=20000 conv=notrunc status=none
+printf 'x' | dd of="$STICK/$BAD" bs=1 seek=25000 conv=notrunc status=none # in the trees, which every variant has
 sync
 window_down
 window_up "$SLUICE" --root "$ROOT" --lang pl
