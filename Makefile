@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.builtUnix=$(EPOCH)
 MINGW ?= x86_64-w64-mingw32-gcc
 GOFLAGS_BUILD := -trimpath -ldflags "$(LDFLAGS)"
 
-.PHONY: build window e2e screenshots test demo offline real big bench generate windows darwin clean
+.PHONY: build window e2e screenshots test demo offline real peers big bench generate windows darwin clean
 
 build: ## the static program, bin/sluice
 	go build $(GOFLAGS_BUILD) -o bin/sluice .
@@ -32,6 +32,9 @@ offline: build ## the journey without any network
 
 real: build ## eight trained models of others, from public packages: proven by both engines and tampered with
 	bash scripts/real.sh
+
+peers: build ## cosign and OpenSSL check what this program signs, offline, and refuse it after each change
+	bash scripts/peers.sh
 
 big: build ## a 5 GiB bundle in three volumes over two sticks: one missing, one damaged, then complete
 	bash scripts/big.sh

@@ -10,6 +10,7 @@ import (
 	"sluice/bundle"
 	"sluice/installer"
 	"sluice/installer/slot"
+	"sluice/internal/fault"
 	"sluice/internal/printable"
 	"sluice/ui/widgets"
 	"sluice/ui/widgets/style"
@@ -18,17 +19,21 @@ import (
 
 // authenticate opens the bundle again and asks who signed it. It believes only its own read.
 type authenticate struct {
-	w     *Window
-	path  string
-	also  []string
-	back  func()
-	next  func(*installer.Authentic)
-	only  bool // verify only: other words on the button
-	task  *task
-	src   *installer.Source
-	auth  *installer.Authentic
-	trust *verify.RootInfo
-	taken bool // the source belongs to the next screen
+	w    *Window
+	path string
+	also []string
+	back func()
+	next func(*installer.Authentic)
+	only bool // verify only: other words on the button
+
+	urgent  func()        // where a bundle leads that only the site signed; nil: nowhere
+	reason  string        // of an emergency: the site's signature counts
+	brought []verify.Step // lists that the medium brought, taken over before the bundle was judged
+	task    *task
+	src     *installer.Source
+	auth    *installer.Authentic
+	trust   *verify.RootInfo
+	taken   bool // the source belongs to the next screen
 }
 
 func newAuthenticate(w *Window, path string, also []string, back func(), next func(*installer.Authentic)) *authenticate {
@@ -42,14 +47,27 @@ func (s *authenticate) shown() {
 	var src *installer.Source
 	var auth *installer.Authentic
 	var trust *verify.RootInfo
+	var brought []verify.Step
+	site := false
 	s.task = s.w.run(func(ctx context.Context) (err error) {
 		if src, err = s.w.in.Open(ctx, s.path, bundle.OpenOptions{Also: s.also, Ask: s.w.askVolume()}); err != nil {
 			return err
 		}
-		if auth, err = s.w.in.Authenticate(ctx, src); err != nil {
+		store, steps, looked := s.w.in.LookTrust(src.Folders())
+		if s.reason != "" {
+			if auth, err = s.w.in.AuthenticateEmergency(ctx, src); err == nil {
+				trust = s.list(verify.Site)
+			}
 			return err
 		}
-		trust = s.vendor()
+		if auth, err = s.w.in.Authenticate(ctx, src); err != nil {
+			if fault.CodeOf(err) == fault.SignatureUntrusted && looked == nil && s.urgent != nil {
+				_, e := store.AuthenticateEmergency(ctx, src, verify.History{})
+				site = e == nil
+			}
+			return err
+		}
+		brought, trust = steps, s.list(verify.Oem)
 		return nil
 	}, nil, func(err error) {
 		if err != nil || !s.w.showing(s) {
@@ -58,22 +76,30 @@ func (s *authenticate) shown() {
 		switch {
 		case !s.w.showing(s):
 		case err != nil:
-			s.w.show(newRefusal(s.w, stepAuthenticate, err, nil, action{label: s.w.t("authenticate.other"), do: s.back}))
+			extra := []action{{label: s.w.t("authenticate.other"), do: s.back}}
+			if site {
+				extra = append(extra, action{label: s.w.t("urgent.open"), do: s.urgent, danger: true})
+			}
+			s.w.refreshStatus()
+			s.w.show(newRefusal(s.w, stepAuthenticate, err, nil, extra...))
 		default:
-			s.src, s.auth, s.trust = src, auth, trust
+			s.src, s.auth, s.trust, s.brought = src, auth, trust, brought
+			if len(brought) > 0 {
+				s.w.refreshStatus()
+			}
 			s.w.redraw()
 		}
 	})
 }
 
-// vendor is the list of trusted keys that judged the bundle; nil when it cannot be read again.
-func (s *authenticate) vendor() *verify.RootInfo {
+// list is the list of trusted keys that judged the bundle; nil when it cannot be read again.
+func (s *authenticate) list(of verify.Root) *verify.RootInfo {
 	store, err := verify.OpenStore(filepath.Join(s.w.root, filepath.FromSlash(slot.KeysDir)))
 	if err != nil {
 		return nil
 	}
 	for _, r := range store.Describe() {
-		if r.Of == verify.Oem {
+		if r.Of == of {
 			return &r
 		}
 	}
@@ -112,7 +138,11 @@ func (s *authenticate) page() page {
 	for _, k := range s.auth.Signers() {
 		signed = append(signed, widgets.KeyValue{Key: w.t("authenticate.signer"), Value: text(style.Mono, k.Fingerprint)})
 	}
-	signed = append(signed, widgets.KV(w.t("authenticate.role"), w.t("authenticate.role.targets")))
+	role := "authenticate.role.targets"
+	if s.reason != "" {
+		role = "authenticate.role.site"
+	}
+	signed = append(signed, widgets.KV(w.t("authenticate.role"), w.t(role)))
 	if s.trust != nil {
 		signed = append(signed, widgets.KV(w.t("authenticate.until"), w.day(s.trust.Expires.UTC())))
 		if s.trust.TargetsThreshold > 1 {
@@ -125,11 +155,18 @@ func (s *authenticate) page() page {
 		widgets.KV(w.t("authenticate.size"), w.bytes(s.src.Size())+" · "+w.n("source.variants", len(m.Variants))+" · "+w.n("authenticate.files", len(m.Artifacts))),
 		{Key: w.t("authenticate.manifest"), Value: widgets.NewDigest("SHA-384", s.auth.ManifestSHA384().String())},
 	}
-	p := page{step: stepAuthenticate, title: w.t("authenticate.title"), lead: w.t("authenticate.lead"),
-		content: widgets.Column(style.Gap,
-			widgets.NewEdgeCard(widgets.Good, widgets.Column(8, widgets.NewBadge(widgets.Good, w.t("authenticate.good")), widgets.NewKeyValues(signed...))),
-			widgets.NewCard(widgets.NewKeyValues(about...)),
-			widgets.NewCard(s.changes(m))),
+	verdict := widgets.NewEdgeCard(widgets.Good, widgets.Column(8, widgets.NewBadge(widgets.Good, w.t("authenticate.good")), widgets.NewKeyValues(signed...)))
+	lead := w.t("authenticate.lead")
+	if s.reason != "" {
+		lead = w.t("authenticate.lead.site")
+		signed = append(signed, widgets.KV(w.t("urgent.reason"), printable.Line(s.reason, 300)))
+		verdict = widgets.NewEdgeCard(widgets.Wrong, widgets.Column(8, widgets.NewBadge(widgets.Wrong, w.lang.Text("emergency.site")), widgets.NewKeyValues(signed...)))
+	}
+	objs := []fyne.CanvasObject{verdict, widgets.NewCard(widgets.NewKeyValues(about...)), widgets.NewCard(s.changes(m))}
+	if len(s.brought) > 0 {
+		objs = slices.Insert(objs, 1, w.takenCard(s.brought))
+	}
+	p := page{step: stepAuthenticate, title: w.t("authenticate.title"), lead: lead, content: widgets.Column(style.Gap, objs...),
 		back: s.back, cancel: w.home, primary: &action{label: w.t("authenticate.next"), do: s.goOn}}
 	if s.only {
 		p.primary.label = w.t("authenticate.only")
@@ -149,7 +186,9 @@ func (s *authenticate) changes(m *bundle.Manifest) fyne.CanvasObject {
 		will = w.t("authenticate.again", "version", m.Version)
 	}
 	if s.only {
-		will = w.t("authenticate.changes.only")
+		if will = w.t("authenticate.changes.only"); len(s.brought) > 0 {
+			will = w.t("authenticate.changes.lists")
+		}
 	}
 	return widgets.NewKeyValues(widgets.KV(w.t("authenticate.will"), will), widgets.KV(w.t("authenticate.stay"), stays))
 }

@@ -23,6 +23,9 @@ func (w *Window) emergencies() []fyne.CanvasObject {
 		for _, l := range w.emergencyLines(e) {
 			lines = append(lines, text(style.SmallDim, l))
 		}
+		if _, here := w.current.(*review); !here && e.Review == "owed" && len(e.People) > 0 {
+			lines = append(lines, widgets.LinkButton(w.t("review.open"), func() { w.aside(newReview(w, *e)) }))
+		}
 		out = append(out, widgets.Inset(0, 0, 0, 16, widgets.NewEdgeCard(widgets.Wrong, widgets.Column(4, lines...))))
 	}
 	return out

@@ -21,11 +21,12 @@ import (
 
 // hardware shows what this machine is and which variants fit it. Nothing is executed and nothing measured here.
 type hardware struct {
-	w      *Window
-	auth   *installer.Authentic
-	back   func()
-	next   func(*installer.Fitted)
-	cancel func()
+	w         *Window
+	auth      *installer.Authentic
+	back      func()
+	next      func(*installer.Fitted)
+	cancel    func()
+	emergency string // its reason; empty: none
 
 	task     *task
 	fit      *installer.Fitted // nil: none fits
@@ -52,7 +53,7 @@ func (s *hardware) shown() {
 		if free, err := fsx.FreeBytes(root); err == nil {
 			got.free = free
 		}
-		got.fit, err = in.Fit(ctx, s.auth, installer.FitOptions{})
+		got.fit, err = in.Fit(ctx, s.auth, installer.FitOptions{Reason: s.emergency})
 		if fault.CodeOf(err) == fault.NoVariant {
 			got.machine, got.engines, got.verdicts = in.Probe(ctx, s.auth.Manifest())
 		}
@@ -92,7 +93,7 @@ func (s *hardware) goOn() {
 	var fit *installer.Fitted
 	variant := s.chosen
 	s.task = s.w.run(func(ctx context.Context) (err error) {
-		fit, err = s.w.in.Fit(ctx, s.auth, installer.FitOptions{Variant: variant})
+		fit, err = s.w.in.Fit(ctx, s.auth, installer.FitOptions{Variant: variant, Reason: s.emergency})
 		return err
 	}, nil, func(err error) {
 		s.moving = false

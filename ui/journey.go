@@ -16,6 +16,8 @@ type journey struct {
 	path string
 	also []string
 	src  *installer.Source
+
+	reason string // of an emergency; empty: the supplier's signature is what counts
 }
 
 // install starts with the choice of a bundle.
@@ -49,22 +51,33 @@ func (j *journey) again(s *source) {
 }
 
 func (j *journey) authenticate(from *source, path string, also []string) {
-	j.path, j.also = path, also
+	j.judge(from, path, also, "")
+}
+
+// judge opens a bundle and asks who signed it. With a reason it is an emergency: the site's own signature counts.
+func (j *journey) judge(from *source, path string, also []string, reason string) {
+	j.path, j.also, j.reason = path, also, reason
 	a := newAuthenticate(j.w, path, also, func() { j.again(from) }, nil)
-	a.only = j.only
+	a.only, a.reason = j.only, reason
+	if !j.only {
+		a.urgent = func() {
+			j.w.show(&urgent{w: j.w, back: func() { j.again(from) }, next: func(reason string) { j.judge(from, path, also, reason) }})
+		}
+	}
 	a.next = func(auth *installer.Authentic) {
 		j.src = auth.Source()
 		if j.only {
 			j.w.show(newVerified(j.w, auth, func() { j.again(from) }))
 			return
 		}
-		j.hardware(auth, func() { j.close(); j.authenticate(from, path, also) })
+		j.hardware(auth, func() { j.close(); j.judge(from, path, also, reason) })
 	}
 	j.w.show(a)
 }
 
 func (j *journey) hardware(auth *installer.Authentic, back func()) {
 	h := newHardware(j.w, auth, back, nil)
+	h.emergency = j.reason
 	h.cancel = j.end
 	h.next = func(fit *installer.Fitted) { j.install(fit) }
 	j.w.show(h)
@@ -85,12 +98,16 @@ func (j *journey) reopen(ctx context.Context, variant string) (*installer.Fitted
 	if err != nil {
 		return nil, err
 	}
-	auth, err := in.Authenticate(ctx, src)
+	judge := in.Authenticate
+	if j.reason != "" {
+		judge = in.AuthenticateEmergency
+	}
+	auth, err := judge(ctx, src)
 	if err != nil {
 		_ = src.Close()
 		return nil, err
 	}
-	fit, err := in.Fit(ctx, auth, installer.FitOptions{Variant: variant})
+	fit, err := in.Fit(ctx, auth, installer.FitOptions{Variant: variant, Reason: j.reason})
 	if err != nil {
 		_ = src.Close()
 		return nil, err

@@ -119,6 +119,9 @@ func (s *start) page() page {
 	if w.status.Policy {
 		p.extra = append(p.extra, action{label: w.t("start.people"), do: w.people})
 	}
+	if w.status.Trust {
+		p.extra = append(p.extra, action{label: w.t("start.trust"), do: w.trustedKeys})
+	}
 	if w.demo {
 		p.extra = append(p.extra, action{label: w.t("demo.end"), do: w.endDemo})
 	}

@@ -1,0 +1,148 @@
+package ui
+
+import (
+	"crypto/ed25519"
+	"path/filepath"
+	"testing"
+
+	"fyne.io/fyne/v2"
+
+	"sluice/assets"
+	"sluice/bundle"
+	"sluice/installer/slot"
+	"sluice/internal/fault"
+	"sluice/internal/testroot"
+	"sluice/verify"
+)
+
+// A stick brings the supplier's next list: the window takes it over before the bundle is judged, says so, and shows in words who
+// may sign what until when.
+func TestListsFromTheStick(t *testing.T) {
+	site := testroot.New(t)
+	site.GoLive(testroot.BundleOptions{})
+	next := testroot.Key("next-signing")
+	file := site.Bundle(testroot.BundleOptions{Version: "1.1.0", Keys: []ed25519.PrivateKey{next}})
+	site.Put(filepath.Dir(file), map[string][]byte{"2.root.json": site.NextRoot(verify.Oem, verify.RootChange{AddTargets: []bundle.PublicKey{testroot.Public(next)}, Expires: site.Config.Clock().AddDate(3, 0, 0)}, site.Vendor)})
+	b := siteBench(t, site, assets.Polish)
+	b.home()
+	b.tap(b.Window.t("start.trust"))
+	b.settle("lists", func() bool { return b.current.(*trusted).loaded })
+	b.sees("Komu wierzy ten komputer", "Lista zaufanych kluczy dostawcy, numer 1", "Lista zaufanych kluczy zakładu, numer 1", "Nic nie jest unieważnione", "Najnowsza znana tu podpisana data")
+	b.everywhere("trust")
+	b.key(fyne.KeyEscape)
+	b.reach("start.title")
+
+	j := &journey{w: b.Window}
+	j.authenticate(newSource(b.Window, nil), file, nil)
+	b.reach("authenticate.title")
+	b.sees("przejęto z nośnika", "numer 2", "2.root.json")
+	b.everywhere("authenticate-lists")
+	b.home()
+	b.trustedKeys()
+	b.settle("lists", func() bool { return b.current.(*trusted).loaded })
+	b.sees("Lista zaufanych kluczy dostawcy, numer 2")
+
+	// A stick without a bundle brings a revocation list; the same stick again brings nothing new.
+	dir := site.Medium(map[string][]byte{"revocations.json": site.Revoke(verify.Oem, 1, site.Config.Clock(), site.Vendor, []bundle.PublicKey{testroot.Public(next)}, nil)})
+	b.current.(*trusted).load([]string{dir})
+	b.settle("taken", func() bool { return b.current.(*trusted).looked })
+	b.sees("lista unieważnień (dostawca), numer 1", "leaked", "unieważniony")
+	b.everywhere("trust-revoked")
+	b.current.(*trusted).looked = false
+	b.current.(*trusted).load([]string{dir})
+	b.settle("nothing new", func() bool { return b.current.(*trusted).looked })
+	b.sees("Nośnik nie przynosi nic nowego")
+
+	// What a stick must not bring is refused with its code; the lists stay as they are.
+	bad := site.Medium(map[string][]byte{"3.root.json": []byte(`{"signed":{},"signatures":[]}`)})
+	b.current.(*trusted).load([]string{bad})
+	b.settle("refusal", func() bool { return b.current.(*trusted).problem != nil })
+	b.sees("Kod")
+	if code := b.current.(*trusted).problem.code; code != fault.TrustInvalid {
+		t.Errorf("refused with %s, want %s", code, fault.TrustInvalid)
+	}
+	b.home()
+	j = &journey{w: b.Window}
+	j.authenticate(newSource(b.Window, nil), file, nil)
+	b.settle("refusal", func() bool { _, is := b.current.(*refusal); return is })
+	if code := b.current.(*refusal).problem.code; code != fault.Revoked {
+		t.Errorf("a bundle of a revoked key is refused with %s, want %s", code, fault.Revoked)
+	}
+}
+
+// An emergency: the site signed the bundle itself. It needs a reason, is marked on every page, stops at paper, and another
+// person reviews it.
+func TestEmergencyInTheWindow(t *testing.T) {
+	site := testroot.New(t)
+	site.GoLive(testroot.BundleOptions{})
+	file := site.Bundle(testroot.BundleOptions{Version: "1.0.1", Keys: []ed25519.PrivateKey{site.Owner}})
+	b := siteBench(t, site, assets.Polish)
+	b.home()
+	j := &journey{w: b.Window}
+	j.authenticate(newSource(b.Window, nil), file, nil)
+	b.settle("refusal", func() bool { _, is := b.current.(*refusal); return is })
+	b.sees("E-SIGNATURE-UNTRUSTED")
+	b.everywhere("urgent-refused")
+	b.tap(b.Window.t("urgent.open"))
+	b.reach("urgent.title")
+	b.everywhere("urgent")
+	s := b.current.(*urgent)
+	b.key(fyne.KeyReturn)
+	if b.current != screen(s) {
+		t.Fatal("an emergency goes on without a reason")
+	}
+	s.entry.SetText("złe ceny od 14:00")
+	b.key(fyne.KeyReturn)
+	b.reach("authenticate.title")
+	b.sees("TRYB AWARYJNY: podpis zakładu", "złe ceny od 14:00", "klucz Twojego zakładu")
+	b.everywhere("urgent-authenticate")
+	b.key(fyne.KeyReturn)
+	b.reach("hardware.title")
+	b.key(fyne.KeyReturn)
+	b.reach("install.done", "variant", "first")
+	b.key(fyne.KeyReturn)
+	b.reach("smoke.passed", "variant", "first")
+	b.sees("TRYB AWARYJNY", "złe ceny od 14:00")
+	b.everywhere("urgent-smoke")
+	if r, err := site.In.Records(); err != nil || r[slot.Demo].Version != "1.0.1" || r[slot.Demo].Emergency == nil || r[slot.Live].Version != "1.0.0" {
+		t.Fatalf("records are %+v, %v", r, err)
+	}
+	b.home()
+	b.sees("TRYB AWARYJNY", b.Window.t("review.open"))
+	b.everywhere("urgent-start")
+	b.tap(b.Window.t("review.open"))
+	b.reach("review.title", "version", "1.0.1")
+	r := b.current.(*review)
+	b.everywhere("review")
+	b.pick("Jan Kowalski")
+	r = b.current.(*review)
+	r.entry.SetText("porównano z poprzednim modelem")
+	r.key.fileEntry.SetText(keyFile(t, site, "anna")) // another person's key
+	r.key.passEntry.SetText(passphrase)
+	b.tap(b.Window.t("review.accept"))
+	b.settle("refusal", func() bool { return r.problem != nil })
+	b.sees("E-KEY-UNFIT")
+	r.key.fileEntry.SetText(keyFile(t, site, "jan"))
+	r.key.passEntry.SetText(passphrase)
+	b.everywhere("review-ready")
+	r.key.passEntry.SetText(passphrase)
+	b.tap(b.Window.t("review.refuse"))
+	b.settle("review", func() bool {
+		return b.status != nil && len(b.status.Emergencies) == 1 && b.status.Emergencies[0].Review == "refused"
+	})
+	b.sees("ODMOWA")
+}
+
+// A bundle that nobody here knows is no emergency, and one that the supplier signed neither.
+func TestNoEmergencyForStrangers(t *testing.T) {
+	site := testroot.New(t)
+	b := siteBench(t, site, assets.English)
+	j := &journey{w: b.Window}
+	j.authenticate(newSource(b.Window, nil), site.Bundle(testroot.BundleOptions{Keys: []ed25519.PrivateKey{testroot.Key("stranger")}}), nil)
+	b.settle("refusal", func() bool { _, is := b.current.(*refusal); return is })
+	for _, a := range b.shell.page.extra {
+		if a.label == b.Window.t("urgent.open") {
+			t.Error("a stranger's bundle can be installed by emergency")
+		}
+	}
+}
