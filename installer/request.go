@@ -200,6 +200,7 @@ type OpenedRequest struct {
 	digest  bundle.Digest
 	policy  *compliance.Policy
 	signed  []compliance.Signed
+	stands  *compliance.Approval // of the stage asked for
 	want    compliance.Want
 }
 
@@ -435,7 +436,7 @@ func (q *OpenedRequest) checkSigned(store *verify.Store) error {
 		if r.Stage == compliance.Live && list.stage == compliance.Paper && !a.Complete {
 			return fault.New(fault.StageOrder, "stage live comes after paper, and the request shows no complete paper stage")
 		}
-		q.signed, q.want = append(q.signed, a.Signed...), want
+		q.signed, q.stands, q.want = append(q.signed, a.Signed...), a, want
 	}
 	return nil
 }
@@ -455,9 +456,13 @@ func (q *OpenedRequest) Policy() *compliance.Policy { return q.policy }
 // Signed are the earlier sign-offs, of the stage below too.
 func (q *OpenedRequest) Signed() []compliance.Signed { return q.signed }
 
+// Approval is where the stage that the request asks about stood when it was made; do not change it.
+func (q *OpenedRequest) Approval() *compliance.Approval { return q.stands }
+
 // RequestSignOptions are a person's decision about a request.
 type RequestSignOptions struct {
 	Key     ed25519.PrivateKey
+	Person  string // id of whoever decides; empty: whose key it is
 	Role    string // which of the person's roles; empty: the only one that the stage asks for
 	Meaning compliance.Meaning
 	Answers *compliance.Answers
@@ -494,6 +499,9 @@ func (q *OpenedRequest) Sign(o RequestSignOptions) ([]byte, error) {
 	person, err := q.Person(pub)
 	if err != nil {
 		return nil, err
+	}
+	if o.Person != "" && o.Person != person.ID {
+		return nil, fault.New(fault.KeyUnfit, "the key is %q's, want one of %q", person.ID, o.Person).With("key_id", pub.ID())
 	}
 	r := q.request
 	if o.Refuse && o.Reason == "" {

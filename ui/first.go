@@ -2,7 +2,6 @@ package ui
 
 import (
 	"context"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -115,36 +114,17 @@ func (s *trust) again() {
 
 // lists finds the lists of a vendor or site on drives, by name and by what they say of themselves.
 func lists(ctx context.Context, of verify.Root, drives []hwprobe.Drive) []string {
-	var out []string
-	for _, d := range drives {
-		entries := 0
-		_ = filepath.WalkDir(d.Mount, func(path string, e fs.DirEntry, err error) error {
-			if ctx.Err() != nil || len(out) >= 5 {
-				return fs.SkipAll
-			}
-			if err != nil {
-				return nil
-			}
-			if entries++; entries > maxEntries {
-				return fs.SkipAll
-			}
-			if rel, rerr := filepath.Rel(d.Mount, path); e.IsDir() && (rerr != nil || strings.Count(rel, string(filepath.Separator)) >= maxDepth) {
-				return fs.SkipDir
-			}
-			if !e.Type().IsRegular() || !strings.HasSuffix(e.Name(), ".root.json") {
-				return nil
-			}
-			raw, err := readFile(path, verify.MaxRootSize)
-			if err != nil {
-				return nil // it can still be named, and is complained of then
-			}
-			if info, err := verify.DescribeRoot(raw); err == nil && (info.Of == "" || info.Of == of) {
-				out = append(out, path)
-			}
-			return nil
-		})
-	}
-	return out
+	return filesOn(ctx, drives, func(path string) bool {
+		if !strings.HasSuffix(path, ".root.json") {
+			return false
+		}
+		raw, err := readFile(path, verify.MaxRootSize)
+		if err != nil {
+			return false // it can still be named, and is complained of then
+		}
+		info, err := verify.DescribeRoot(raw)
+		return err == nil && (info.Of == "" || info.Of == of)
+	})
 }
 
 // probe finds out whether the installation's folder can be written.
@@ -208,13 +188,16 @@ func (s *trust) look() {
 var errNotYet = fault.New(fault.SourceMissing, "no such file yet")
 
 // digits are the hexadecimal digits that were typed.
-func (s *trust) digits() string {
+func (s *trust) digits() string { return hexDigits(s.typed.Text) }
+
+// hexDigits are the digits of what a person typed from a delivery note.
+func hexDigits(typed string) string {
 	return strings.Map(func(r rune) rune {
 		if r == ' ' || r == '-' || r == ':' {
 			return -1
 		}
 		return r
-	}, strings.ToLower(s.typed.Text))
+	}, strings.ToLower(typed))
 }
 
 func (s *trust) ready() bool {
@@ -235,7 +218,11 @@ const (
 
 // groups are what is shown of the fingerprint.
 func (s *trust) groups() []string {
-	all := strings.Fields(s.info.Fingerprint)
+	return shownGroups(s.info.Fingerprint)
+}
+
+func shownGroups(fingerprint string) []string {
+	all := strings.Fields(fingerprint)
 	return all[:max(len(all)-hiddenGroups, 0)]
 }
 
@@ -287,6 +274,9 @@ func (s *trust) page() page {
 	case s.raw != nil:
 		cards = append(cards, s.aboutCard())
 		p.focus = nil
+	}
+	if s.of == verify.Oem { // signing somebody's request needs nothing on this computer
+		cards = append(cards, w.papers())
 	}
 	p.content = widgets.Column(style.Gap, cards...)
 	return p
@@ -355,18 +345,24 @@ func (s *trust) aboutCard() fyne.CanvasObject {
 // compareCard shows the fingerprint in groups of four, without the last two.
 func (s *trust) compareCard() fyne.CanvasObject {
 	w := s.w
-	groups := s.groups()
-	for range hiddenGroups {
-		groups = append(groups, "····")
-	}
-	lines := []fyne.CanvasObject{text(style.SmallStrong, w.t("first.fingerprint"))}
-	for row := range slices.Chunk(groups, 4) {
-		lines = append(lines, text(style.MonoStrong, strings.Join(row, "  ")))
-	}
+	lines := append([]fyne.CanvasObject{text(style.SmallStrong, w.t("first.fingerprint"))}, w.hiddenPrint(s.info.Fingerprint)...)
 	return widgets.NewCard(widgets.Column(16, widgets.NewKeyValues(widgets.KeyValue{Key: w.t("first.path"), Value: text(style.Mono, printable.Line(s.at, 300))}),
 		widgets.Row(24, []float32{1, 1}, widgets.Column(8, lines...), widgets.Column(12,
 			field(w.t("first.typed"), s.typed, w.t("first.typed.note")),
 			field(w.t("first.who"), s.who, w.t("first.who.note"))))))
+}
+
+// hiddenPrint are the lines of a fingerprint whose last groups are left to a person to type.
+func (w *Window) hiddenPrint(fingerprint string) []fyne.CanvasObject {
+	groups := shownGroups(fingerprint)
+	for range hiddenGroups {
+		groups = append(groups, "····")
+	}
+	var out []fyne.CanvasObject
+	for row := range slices.Chunk(groups, 4) {
+		out = append(out, text(style.MonoStrong, strings.Join(row, "  ")))
+	}
+	return out
 }
 
 // signers counts the keys that may sign bundles or the policy.

@@ -166,6 +166,11 @@ func (w *Window) arrived() {
 // home shows the first screen: the start, or the first start while no vendor is known.
 func (w *Window) home() {
 	w.refreshStatus()
+	for _, s := range w.under {
+		if l, ok := s.(leaver); ok {
+			l.leave()
+		}
+	}
 	w.under = nil
 	if w.status == nil && w.trouble == nil {
 		w.show(&opening{w})
