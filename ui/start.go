@@ -114,6 +114,9 @@ func (s *start) page() page {
 			objs = append(objs, widgets.NewCard(s.versions()))
 		}
 	}
+	if !w.demo {
+		objs = append(objs, widgets.Wrapping(8, text(style.BodyDim, w.t("request.question")), widgets.LinkButton(w.t("request.open.do"), w.openRequest)))
+	}
 	p.content = widgets.Column(style.Gap, objs...)
 	p.extra = append(p.extra, action{label: w.t("start.verify"), do: w.verifyOnly})
 	if w.status.Policy {
