@@ -79,7 +79,7 @@ func (s *signOff) attachFile(path string) {
 		}
 		if done.Stage != s.stage || done.Version != s.tested.Record().Version { // signed for something else that waits here
 			s.w.home()
-			s.w.inform(s.w.t("request.attached"), s.w.lang.Text("request.attached.of", "stage", string(done.Stage), "version", printable.Line(done.Version, 80)))
+			s.w.inform(s.w.t("request.attached"), s.w.t("request.attached.of", "stage", string(done.Stage), "version", printable.Line(done.Version, 80)))
 			return
 		}
 		s.person = person
