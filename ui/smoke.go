@@ -182,6 +182,7 @@ func (s *smoke) page() page {
 		p.content = s.results()
 		p.hint = w.t("smoke.hint")
 		p.cancel, p.words = w.home, map[string]string{"cancel": w.t("smoke.later")}
+		p.extra = []action{{label: w.t("opinion.open"), do: func() { w.aside(&opinion{w: w, tested: s.tested}) }}}
 		p.primary = &action{label: w.t("smoke.next"), do: func() { s.next(s.tested) }}
 	case s.problem != nil:
 		p.title, p.lead = s.problem.title(), w.t("smoke.failed.lead")

@@ -273,7 +273,11 @@ func (s *start) versions() fyne.CanvasObject {
 	if _, ok := w.status.Stages[slot.Paper]; !ok {
 		return t
 	}
-	links := widgets.Wrapping(16, widgets.LinkButton(w.t("start.live"), w.live), widgets.Wrapping(8, text(style.BodyDim, w.t("start.reports")), w.reportLinks(reportsOf(w.status, w.approved()))))
+	ways := []fyne.CanvasObject{widgets.LinkButton(w.t("start.live"), w.live)}
+	if back := w.status.Stages[slot.Live].Previous; back != "" {
+		ways = append(ways, widgets.LinkButton(w.t("live.rollback", "version", printable.Line(back, 80)), w.rollBack))
+	}
+	links := widgets.Wrapping(16, append(ways, widgets.Wrapping(8, text(style.BodyDim, w.t("start.reports")), w.reportLinks(reportsOf(w.status, w.approved()))))...)
 	return widgets.Column(8, t, links)
 }
 
