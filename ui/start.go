@@ -114,6 +114,9 @@ func (s *start) page() page {
 			objs = append(objs, widgets.NewCard(s.versions()))
 		}
 	}
+	if !w.demo {
+		objs = append(objs, widgets.Wrapping(8, text(style.BodyDim, w.t("request.question")), widgets.LinkButton(w.t("request.open.do"), w.openRequest)))
+	}
 	var links []fyne.CanvasObject
 	if w.status.Policy {
 		links = append(links, widgets.LinkButton(w.t("start.people"), w.people))
