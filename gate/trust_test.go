@@ -381,12 +381,13 @@ func TestHostileTrustOnTheMedium(t *testing.T) {
 		files map[string][]byte
 		code  fault.Code
 	}{
-		"not signed":     {map[string][]byte{"2.root.json": s.NextRoot(verify.Oem, change)}, fault.TrustInvalid},
-		"skipped":        {map[string][]byte{"3.root.json": three}, fault.TrustStep},
-		"strange list":   {map[string][]byte{"revocations.json": s.Revoke(verify.Oem, 1, time.Now(), testroot.Key("other"), other, nil)}, fault.SignatureUntrusted},
-		"site's by oem":  {map[string][]byte{"site.2.root.json": two}, fault.TrustInvalid},
-		"damaged":        {map[string][]byte{"oem.2.root.json": two[:len(two)/2]}, fault.TrustInvalid},
-		"good and wrong": {map[string][]byte{"2.root.json": two, "site.revocations.json": []byte("{}")}, fault.SignatureInvalid},
+		"not signed":      {map[string][]byte{"2.root.json": s.NextRoot(verify.Oem, change)}, fault.TrustInvalid},
+		"two of a number": {map[string][]byte{"2.root.json": two, "oem.2.root.json": s.NextRoot(verify.Oem, verify.RootChange{Expires: time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)}, s.Vendor)}, fault.TrustFork},
+		"skipped":         {map[string][]byte{"3.root.json": three}, fault.TrustStep},
+		"strange list":    {map[string][]byte{"revocations.json": s.Revoke(verify.Oem, 1, time.Now(), testroot.Key("other"), other, nil)}, fault.SignatureUntrusted},
+		"site's by oem":   {map[string][]byte{"site.2.root.json": two}, fault.TrustInvalid},
+		"damaged":         {map[string][]byte{"oem.2.root.json": two[:len(two)/2]}, fault.TrustInvalid},
+		"good and wrong":  {map[string][]byte{"2.root.json": two, "site.revocations.json": []byte("{}")}, fault.SignatureInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := s.Bundle(testroot.BundleOptions{Version: "1.1.0"})

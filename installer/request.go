@@ -202,6 +202,7 @@ type OpenedRequest struct {
 	digest  bundle.Digest
 	policy  *compliance.Policy
 	signed  []compliance.Signed
+	stage   *compliance.Approval // of the stage that is asked for
 	want    compliance.Want
 }
 
@@ -437,7 +438,7 @@ func (q *OpenedRequest) checkSigned(store *verify.Store) error {
 		if r.Stage == compliance.Live && list.stage == compliance.Paper && !a.Complete {
 			return fault.New(fault.StageOrder, "stage live comes after paper, and the request shows no complete paper stage")
 		}
-		q.signed, q.want = append(q.signed, a.Signed...), want
+		q.signed, q.stage, q.want = append(q.signed, a.Signed...), a, want
 	}
 	return nil
 }
@@ -456,6 +457,9 @@ func (q *OpenedRequest) Policy() *compliance.Policy { return q.policy }
 
 // Signed are the earlier sign-offs, of the stage below too.
 func (q *OpenedRequest) Signed() []compliance.Signed { return q.signed }
+
+// Approval is what the stage that is asked for has, and lacks.
+func (q *OpenedRequest) Approval() *compliance.Approval { return q.stage }
 
 // RequestSignOptions are a person's decision about a request.
 type RequestSignOptions struct {

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"encoding/hex"
 	"fmt"
@@ -100,24 +101,18 @@ func NextRoot(previous []byte, c RootChange) ([]byte, error) {
 // MergeRoot joins the signatures of two copies of one root file, which people signed apart from each other. Error:
 // E-TRUST-INVALID when they are not copies of the same content.
 func MergeRoot(a, b []byte) ([]byte, error) {
-	payloads := make([]string, 2)
+	same, err := sameContent(a, b)
+	if err != nil {
+		return nil, err
+	}
+	if !same {
+		return nil, invalid("the two files are not copies of one trust root: their contents differ")
+	}
 	metas := make([]*metadata.Metadata[metadata.RootType], 2)
 	for i, raw := range [][]byte{a, b} {
-		if _, err := parseRoot(raw); err != nil {
-			return nil, err
-		}
-		meta, err := metadata.Root().FromBytes(raw)
-		if err != nil {
+		if metas[i], err = metadata.Root().FromBytes(raw); err != nil {
 			return nil, invalid("reading trust root: %w", err)
 		}
-		payload, err := cjson.EncodeCanonical(meta.Signed)
-		if err != nil {
-			return nil, invalid("reading trust root: %w", err)
-		}
-		metas[i], payloads[i] = meta, string(payload)
-	}
-	if payloads[0] != payloads[1] {
-		return nil, invalid("the two files are not copies of one trust root: their contents differ")
 	}
 	for _, s := range metas[1].Signatures {
 		if !slices.ContainsFunc(metas[0].Signatures, func(o metadata.Signature) bool { return o.KeyID == s.KeyID }) {
@@ -125,6 +120,34 @@ func MergeRoot(a, b []byte) ([]byte, error) {
 		}
 	}
 	return rootBytes(metas[0])
+}
+
+// sameContent says whether two root files are copies of one: what is signed is equal, whoever has signed it.
+func sameContent(a, b []byte) (bool, error) {
+	var signed [2][]byte
+	for i, raw := range [][]byte{a, b} {
+		r, err := parseRoot(raw)
+		if err != nil {
+			return false, err
+		}
+		if _, signed[i], err = r.content(); err != nil {
+			return false, err
+		}
+	}
+	return bytes.Equal(signed[0], signed[1]), nil
+}
+
+// content is a root file as TUF reads it, and the bytes that its signatures are over.
+func (r *root) content() (*metadata.Metadata[metadata.RootType], []byte, error) {
+	meta, err := metadata.Root().FromBytes(r.raw)
+	if err != nil {
+		return nil, nil, invalid("reading trust root version %d: %w", r.version, err)
+	}
+	signed, err := cjson.EncodeCanonical(meta.Signed)
+	if err != nil {
+		return nil, nil, invalid("reading trust root version %d: %w", r.version, err)
+	}
+	return meta, signed, nil
 }
 
 // Quorum says how far one group of key holders has come with a file.
@@ -190,13 +213,9 @@ func (r *root) quorum(next *root) (Quorum, error) {
 
 // signers are those of keys that made a good signature over r.
 func (r *root) signers(keys []bundle.PublicKey) ([]bundle.PublicKey, error) {
-	meta, err := metadata.Root().FromBytes(r.raw)
+	meta, payload, err := r.content()
 	if err != nil {
-		return nil, invalid("reading trust root version %d: %w", r.version, err)
-	}
-	payload, err := cjson.EncodeCanonical(meta.Signed)
-	if err != nil {
-		return nil, invalid("reading trust root version %d: %w", r.version, err)
+		return nil, err
 	}
 	var out []bundle.PublicKey
 	for _, k := range keys {

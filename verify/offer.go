@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -124,12 +125,12 @@ func (s *Store) lookIn(o *Offers, dir string) error {
 			}
 		}
 	}
-	for name, of := range map[string]Root{revocationsFile: Oem, "oem." + revocationsFile: Oem, siteListFile: Site} {
-		if err := s.lookList(o, medium, dir, of, name); err != nil {
+	for _, name := range []string{revocationsFile, "oem." + revocationsFile} {
+		if err := s.lookList(o, medium, dir, Oem, name); err != nil {
 			return err
 		}
 	}
-	return nil
+	return s.lookList(o, medium, dir, Site, siteListFile)
 }
 
 // ahead are the numbers that a medium is searched for.
@@ -145,7 +146,7 @@ func (s *Store) ahead(of Root) (from, to int) {
 }
 
 func (s *Store) lookRoot(o *Offers, medium *os.Root, dir string, prefix Root, name string, n int) error {
-	raw, err := readOffer(medium, name, MaxRootSize)
+	raw, err := readOffer(medium, name, MaxRootSize, invalid)
 	if err != nil || raw == nil {
 		return err
 	}
@@ -181,7 +182,7 @@ func (s *Store) lookList(o *Offers, medium *os.Root, dir string, of Root, name s
 	if !s.Has(of) {
 		return nil
 	}
-	raw, err := readOffer(medium, name, MaxRevocationsSize)
+	raw, err := readOffer(medium, name, MaxRevocationsSize, listInvalid)
 	if err != nil || raw == nil {
 		return err
 	}
@@ -201,8 +202,8 @@ func (s *Store) lookList(o *Offers, medium *os.Root, dir string, of Root, name s
 	return nil
 }
 
-// readOffer reads a small file of a medium; nil when there is none of that name.
-func readOffer(medium *os.Root, name string, limit int64) ([]byte, error) {
+// readOffer reads a small file of a medium; nil when there is none of that name. What is no file, or too long, is bad.
+func readOffer(medium *os.Root, name string, limit int64, bad func(string, ...any) *fault.Error) ([]byte, error) {
 	fi, err := medium.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -211,11 +212,11 @@ func readOffer(medium *os.Root, name string, limit int64) ([]byte, error) {
 		return nil, fsx.Classify(err, "looking at", name)
 	}
 	if !fi.Mode().IsRegular() {
-		return nil, invalid("%q is no regular file", name).With("path", name)
+		return nil, bad("%q is no regular file", name).With("path", name)
 	}
 	raw, err := fsx.ReadFile(medium, name, limit)
 	if c := fault.CodeOf(err); c == fault.Path || c == fault.Limit {
-		return nil, invalid("%q: %w", name, err).With("path", name)
+		return nil, bad("%q: %w", name, err).With("path", name)
 	}
 	return raw, err
 }
@@ -223,7 +224,7 @@ func readOffer(medium *os.Root, name string, limit int64) ([]byte, error) {
 // Advance takes offers in, in memory only: roots one number at a time, each with the quorum of the one before and its own
 // (TUF 1.0, section 5.3) in which no revoked key counts, and revocation lists as soon as the newest root of the moment proves
 // them. It returns what would be trusted then, and the steps to it in their order; Keep writes one. Errors: E-TRUST-STEP when a
-// number between is missing, E-TRUST-INVALID, E-REVOCATIONS, E-REVOKED, E-SIGNATURE-* for a list that nobody proves.
+// number between is missing, E-TRUST-FORK when there are two proven ones with the next number that differ, E-TRUST-INVALID, E-REVOCATIONS, E-REVOKED, E-SIGNATURE-* for a list that nobody proves.
 func (s *Store) Advance(o *Offers) (*Store, []Step, error) {
 	next := s.clone()
 	var steps []Step
@@ -269,7 +270,7 @@ func (s *Store) clone() *Store {
 func (s *Store) advanceRoot(of Root, offers map[int][]offer) (*Step, error) {
 	have := len(s.roots[of])
 	if len(offers[have+1]) == 0 {
-		for n := range offers {
+		for _, n := range slices.Sorted(maps.Keys(offers)) {
 			if n > have+1 {
 				return nil, fault.New(fault.TrustStep, "the medium holds trust root %q version %d, this machine has version %d: version %d is missing", of, n, have, have+1).
 					With("root", string(of)).With("have", have).With("missing", have+1).With("got", n)
@@ -278,21 +279,33 @@ func (s *Store) advanceRoot(of Root, offers map[int][]offer) (*Step, error) {
 		return nil, nil
 	}
 	var first error
+	var proven []offer
 	for _, c := range offers[have+1] {
-		err := s.follow(of, c.root)
-		if err == nil {
-			s.roots[of] = append(s.roots[of], c.root)
-			return &Step{Of: of, Kind: StepRoot, Number: c.root.version, Fingerprint: Fingerprint(c.raw), Path: c.path, Root: have,
-				Expires: c.root.expires, Kept: KeptRoot(of, c.root.version), raw: c.raw}, nil
-		}
-		if first == nil {
+		if err := s.follow(of, c.root); err == nil {
+			proven = append(proven, c)
+		} else if first == nil {
 			first = fault.New(fault.CodeOf(err), "trust root %q: %w", c.path, err).With("path", c.path)
 		}
 	}
-	return nil, first
+	if len(proven) == 0 {
+		return nil, first
+	}
+	c := proven[0]
+	for _, other := range proven[1:] {
+		if same, err := sameContent(c.raw, other.raw); err != nil {
+			return nil, err
+		} else if !same {
+			return nil, fault.New(fault.TrustFork, "%q and %q are both signed as trust root %q version %d, and differ", c.path, other.path, of, have+1).
+				With("root", string(of)).With("number", have+1).With("path", c.path).With("other", other.path)
+		}
+	}
+	s.roots[of] = append(s.roots[of], c.root)
+	return &Step{Of: of, Kind: StepRoot, Number: c.root.version, Fingerprint: Fingerprint(c.raw), Path: c.path, Root: have,
+		Expires: c.root.expires, Kept: KeptRoot(of, c.root.version), raw: c.raw}, nil
 }
 
-// follow proves the next root by TUF's rules, and that its old quorum does not rest on revoked keys.
+// follow proves the next root by TUF's rules, that it says whose it is as the one before does (a holder may have signed for both,
+// and what a file is called is up to the medium), and that neither quorum rests on revoked keys.
 func (s *Store) follow(of Root, next *root) error {
 	chain := s.roots[of]
 	newest := chain[len(chain)-1]
@@ -304,6 +317,9 @@ func (s *Store) follow(of Root, next *root) error {
 	}
 	if err := next.signedBy(next); err != nil {
 		return err
+	}
+	if newest.of != "" && next.of != newest.of {
+		return invalid("trust root version %d says it is of %q, version %d said %q", next.version, next.of, newest.version, newest.of)
 	}
 	for _, r := range []*root{newest, next} {
 		signers, err := next.signers(r.roles[RoleRoot].keys)
@@ -463,7 +479,7 @@ func (s *Store) loadRevocations() error {
 	defer keys.Close()
 	for _, of := range []Root{Oem, Site} {
 		name := KeptRevocations(of)
-		raw, err := readOffer(keys, name, MaxRevocationsSize)
+		raw, err := readOffer(keys, name, MaxRevocationsSize, invalid)
 		if err != nil {
 			return err
 		}

@@ -202,10 +202,11 @@ func TestScript(t *testing.T) {
 // mapped are the pages whose tables promise that files, verbs and tests exist.
 var mapped = []string{"plan.md", "security.md"}
 
-// TestNamed: every test, script, file and verb that those pages name exists.
+// TestNamed: every test, script, file and verb that those pages name exists; tests in the package named after them.
 func TestNamed(t *testing.T) {
 	tests := testNames(t)
 	word := regexp.MustCompile(`\bTest[A-Z0-9][A-Za-z0-9_]*`)
+	placed := regexp.MustCompile(`((?:Test\w+…?, )*Test\w+…?) \(([a-z/]+(?:, [a-z/]+)*)\)`)
 	story := regexp.MustCompile(`\b[a-z_]+\.txtar\b`)
 	quoted := regexp.MustCompile("`([^`]+)`")
 	for _, page := range mapped {
@@ -214,8 +215,16 @@ func TestNamed(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range word.FindAllString(string(raw), -1) {
-			if !slices.Contains(tests, name) && !prefixed(raw, name, tests) {
+			if tests[name] == nil && !prefixed(raw, name, tests) {
 				t.Errorf("%s names %s, which is no test", page, name)
+			}
+		}
+		for _, m := range placed.FindAllStringSubmatch(string(raw), -1) {
+			packages := strings.Split(m[2], ", ")
+			for _, name := range strings.Split(m[1], ", ") {
+				if !strings.HasSuffix(name, "…") && !slices.ContainsFunc(tests[name], func(p string) bool { return slices.Contains(packages, p) }) {
+					t.Errorf("%s says that %s is in %s, it is in %s", page, name, m[2], tests[name])
+				}
 			}
 		}
 		for _, name := range story.FindAllString(string(raw), -1) {
@@ -246,14 +255,22 @@ func TestNamed(t *testing.T) {
 }
 
 // prefixed says whether a page means a family of tests: a name followed by "…".
-func prefixed(page []byte, name string, tests []string) bool {
-	return bytes.Contains(page, []byte(name+"…")) && slices.ContainsFunc(tests, func(have string) bool { return strings.HasPrefix(have, name) })
+func prefixed(page []byte, name string, tests map[string][]string) bool {
+	if !bytes.Contains(page, []byte(name+"…")) {
+		return false
+	}
+	for have := range tests {
+		if strings.HasPrefix(have, name) {
+			return true
+		}
+	}
+	return false
 }
 
-// testNames are the test functions of this module.
-func testNames(t *testing.T) []string {
+// testNames are the test functions of this module, each with the packages that have one of that name.
+func testNames(t *testing.T) map[string][]string {
 	t.Helper()
-	var names []string
+	names := map[string][]string{}
 	function := regexp.MustCompile(`(?m)^func (Test[A-Za-z0-9_]+|Fuzz[A-Za-z0-9_]+)\(`)
 	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -267,7 +284,8 @@ func testNames(t *testing.T) []string {
 		}
 		raw, err := os.ReadFile(path)
 		for _, m := range function.FindAllSubmatch(raw, -1) {
-			names = append(names, string(m[1]))
+			dir, _ := filepath.Rel("../..", filepath.Dir(path))
+			names[string(m[1])] = append(names[string(m[1])], filepath.ToSlash(dir))
 		}
 		return err
 	})

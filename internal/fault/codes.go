@@ -35,6 +35,7 @@ const (
 	TrustFingerprint    Code = "E-TRUST-FINGERPRINT"
 	TrustExpired        Code = "E-TRUST-EXPIRED"
 	TrustStep           Code = "E-TRUST-STEP"    // a root between the kept one and the offered one is missing
+	TrustFork           Code = "E-TRUST-FORK"    // two proven roots with one number
 	RevocationsInvalid  Code = "E-REVOCATIONS"   // a revocation list breaks the rules
 	KeyWeak             Code = "E-KEY-WEAK"      // low-order or non-canonical public key
 	VersionOlder        Code = "E-VERSION-OLDER" // below the floor
@@ -128,7 +129,7 @@ var exits = map[Code]int{
 	Usage: 2, Passphrase: 2, KeyRead: 2, Spec: 2, Answers: 2, Exists: 2, KeyUnfit: 2,
 	Format: 3, Limit: 3, ManifestInvalid: 3, Path: 3, Entry: 3, Digest: 3, Schema: 3, HashAlg: 3, SignatureMissing: 3,
 	SignatureInvalid: 3, SignatureUntrusted: 3, SignatureType: 3, SignatureThreshold: 3, TrustNone: 3, TrustInvalid: 3, Evidence: 3,
-	TrustStep: 3, RevocationsInvalid: 3,
+	TrustStep: 3, TrustFork: 3, RevocationsInvalid: 3,
 	TrustFingerprint: 3, TrustExpired: 3, KeyWeak: 3, VersionOlder: 3, VersionReused: 3, FamilyOther: 3,
 	VolumeMissing: 3, VolumeDamaged: 3, VolumeStale: 3, VolumeIndex: 3, InstalledChanged: 3,
 	BundleMissing: 4, VersionUnknown: 4,
