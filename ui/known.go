@@ -113,9 +113,8 @@ func (k *known) draw() fyne.CanvasObject {
 	}
 	var roots []fyne.CanvasObject
 	for _, of := range bothRoots {
-		lines := []fyne.CanvasObject{text(style.BodyStrong, w.t("first."+string(of)+".name"))}
-		lines = append(lines, w.hiddenPrint(k.carried[of])...)
-		roots = append(roots, widgets.Column(8, append(lines, field(w.t("first.typed"), k.typed[of], w.t("first.typed.note")))...))
+		roots = append(roots, widgets.Column(8, text(style.BodyStrong, w.t("first."+string(of)+".name")), w.comparedGroups(k.carried[of]),
+			field(w.t("first.typed"), k.typed[of], w.t("first.typed.note"))))
 	}
 	return widgets.Column(12, append(objs, text(style.BodyDim, w.t("known.how")), widgets.Row(24, []float32{1, 1}, roots...))...)
 }

@@ -285,7 +285,7 @@ type addPerson struct {
 	added func()
 
 	name, id, pub *widgets.Entry
-	ownID         bool // the id was typed, not made from the name
+	ownID         bool     // the id was typed, not made from the name
 	offered       []string // roles
 	role          *widgets.ChoiceList
 	chosen        int

@@ -461,7 +461,7 @@ func (s *signOff) who() fyne.CanvasObject {
 		if s.asked != nil {
 			return text(style.Body, w.t("request.nobody"))
 		}
-		return widgets.Column(8, text(style.Body, w.t("signoff.nobody")), s.otherwise())
+		return text(style.Body, w.t("signoff.nobody"))
 	}
 	var names []string
 	chosen := -1
@@ -482,7 +482,7 @@ func (s *signOff) who() fyne.CanvasObject {
 		w.redraw()
 	})
 	objs := []fyne.CanvasObject{text(style.BodyStrong, w.t("signoff.who")), s.people}
-	if s.asked == nil && !s.refusing {
+	if s.asked == nil && !s.refusing && !w.demo {
 		objs = append(objs, s.otherwise())
 	}
 	return widgets.Column(8, objs...)
