@@ -58,6 +58,7 @@ func (b *bench) onStick(stick string) string {
 	b.everywhere("request-made")
 	b.tap("Gotowe")
 	b.reach("signoff.title.live")
+	b.settle("the checklist", func() bool { return b.current.(*signOff).list != nil })
 	return filepath.Join(stick, "wniosek-live-1.0.0.json")
 }
 
@@ -337,7 +338,8 @@ func TestEvidencePackInTheWindow(t *testing.T) {
 	stick := t.TempDir()
 	home := siteBench(t, site, assets.Polish)
 	home.plug(stick)
-	home.show(newStart(home.Window))
+	home.Show()
+	home.reach("start.title")
 	home.tap("live 1.0.0")
 	home.settle("the document", func() bool { _, ok := home.current.(*document); return ok })
 	home.everywhere("report")
@@ -430,7 +432,7 @@ func TestBotsConfirm(t *testing.T) {
 func TestPolicyInTheWindow(t *testing.T) {
 	site := waitsForJan(t)
 	b := siteBench(t, site, assets.Polish)
-	b.show(newStart(b.Window))
+	b.Show()
 	b.Window.people()
 	page := b.current.(*people)
 	b.settle("register", func() bool { return page.loaded })
