@@ -147,11 +147,11 @@ for lang in pl en; do
 		window_up "$SLUICE" --root "$ROOT" --lang $lang
 		arrive start.title
 		take start
-		press shift+Tab Return
+		press ctrl+j shift+Tab shift+Tab shift+Tab shift+Tab shift+Tab shift+Tab Return # footer, rail, the last link
 		arrive trust.title
 		take trust
 		return_to start.title
-		press shift+Tab shift+Tab Return
+		press ctrl+j shift+Tab shift+Tab shift+Tab shift+Tab shift+Tab shift+Tab shift+Tab Return # the one before
 		arrive people.title
 		take people
 		return_to start.title
