@@ -224,7 +224,10 @@ func (s *start) stages() fyne.CanvasObject {
 			cells = append(cells, text(style.BodyDim, "–"), text(style.BodyDim, "–"), widgets.NewBadge(widgets.Neutral, w.t("start.state.none")), text(style.BodyDim, "–"))
 		} else {
 			badge := widgets.NewBadge(widgets.Good, w.t("start.state.on"))
-			if !st.Enabled {
+			switch {
+			case st.Revoked:
+				badge = widgets.NewBadge(widgets.Wrong, w.t("start.state.revoked"))
+			case !st.Enabled:
 				badge = widgets.NewBadge(widgets.Warning, w.t("start.state.off"))
 			}
 			cells = append(cells, widgets.Cell(printable.Line(st.Version, 80)), widgets.Cell(printable.Line(st.Variant, 80)), badge, widgets.Cell(w.stamp(st.At)))
