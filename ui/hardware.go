@@ -137,7 +137,8 @@ func (s *hardware) page() page {
 	} else {
 		p.primary = &action{label: w.t("hardware.next", "variant", s.chosen), do: s.goOn}
 		p.hint = s.space()
-		p.extra = []action{{label: w.t("measure.open"), do: func() { w.show(&measure{w: w, from: s}) }, off: s.moving}}
+		objs = append(objs, widgets.Inset(0, 4, 0, 0, widgets.Wrapping(8, text(style.BodyDim, w.t("measure.question")),
+			widgets.LinkButton(w.t("measure.open"), func() { w.show(&measure{w: w, from: s}) }))))
 	}
 	p.content = widgets.Column(style.Gap, objs...)
 	if list.Chosen >= 0 {

@@ -341,7 +341,7 @@ func (s *live) facts() fyne.CanvasObject {
 	}
 	kv = append(kv, widgets.KeyValue{Key: w.t("live.log"), Value: s.logState()})
 	if len(s.reports) > 0 {
-		kv = append(kv, widgets.KeyValue{Key: w.t("live.document"), Value: w.reportLinks(s.reports)})
+		kv = append(kv, widgets.KeyValue{Key: w.t("live.document"), Value: widgets.Wrapping(16, w.reportLinks(s.reports)...)})
 	}
 	if reason := s.reason(); reason != "" {
 		kv = append(kv, widgets.KV(w.t("live.reason"), reason))

@@ -111,7 +111,7 @@ func TestSecondOpinion(t *testing.T) {
 	if s.said.Given {
 		b.sees("zgadza się z", "zgodne")
 	} else {
-		b.sees("Brak drugiej opinii", "ONNX Runtime")
+		b.sees("Nie ma tu drugiego silnika", "ONNX Runtime")
 	}
 	b.everywhere("opinion")
 	after, err := site.In.Records()
@@ -162,6 +162,7 @@ var opinions = []struct {
 	{"agrees", &inference.SecondOpinion{First: inference.Opinion{Engine: inference.KindReference, EngineVersion: "1"}, Second: inference.Opinion{Engine: inference.KindONNXRuntime, EngineVersion: "1.22.0"}, Given: true, Agrees: true,
 		Cases: []inference.CaseResult{{Name: "calm-1", Model: "artifacts/models/m.onnx", Passed: true, WorstAbs: 1e-7}}}, "", []string{"ONNX Runtime 1.22.0 zgadza się z", "zgodne", "calm-1"}},
 	{"operator", &inference.SecondOpinion{Second: inference.Opinion{Engine: inference.KindReference}, Operator: "GridSample"}, "", []string{"nie zna operatora GridSample", "brak opinii"}},
+	{"broken", &inference.SecondOpinion{Second: inference.Opinion{Engine: inference.KindONNXRuntime}, Code: fault.EngineLoad, Reason: "dlopen says no"}, "", []string{"Brak drugiej opinii (ONNX Runtime)", "E-ENGINE-LOAD"}},
 	{"differs", &inference.SecondOpinion{First: inference.Opinion{Engine: inference.KindONNXRuntime, EngineVersion: "1.22.0"}, Second: inference.Opinion{Engine: inference.KindReference}, Given: true,
 		Cases: []inference.CaseResult{{Name: "calm-1", Model: "artifacts/models/m.onnx", WorstAbs: 0.5, Reason: "differs"}}}, fault.SecondOpinion, []string{"nie zgadza się z", "różni się", "E-SECOND-OPINION"}},
 }

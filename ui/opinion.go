@@ -8,6 +8,7 @@ import (
 
 	"sluice/inference"
 	"sluice/installer"
+	"sluice/internal/fault"
 	"sluice/internal/printable"
 	"sluice/internal/progress"
 	"sluice/ui/widgets"
@@ -92,8 +93,11 @@ func (s *opinion) verdict(o *inference.SecondOpinion) fyne.CanvasObject {
 	switch {
 	case !o.Given && o.Operator != "":
 		state, badge, words = widgets.Warning, w.t("opinion.none"), say("proof.second.operator", "other", other, "operator", printable.Line(o.Operator, 80))
+	case !o.Given && o.Code == fault.EngineNeeded:
+		state, badge, words = widgets.Warning, w.t("opinion.none"), w.t("opinion.missing", "other", other)
 	case !o.Given:
-		state, badge, words = widgets.Warning, w.t("opinion.none"), say("proof.second.none", "other", other, "reason", printable.Line(o.Reason, 300))
+		why := newProblem(w, fault.New(o.Code, "%s", o.Reason), nil)
+		state, badge, words = widgets.Warning, w.t("opinion.none"), say("proof.second.none", "other", other, "reason", why.headline()+" ("+string(why.code)+")")
 	case o.Agrees:
 		state, badge, words = widgets.Good, say("proof.second.same"), say("proof.second.agrees", "first", first, "other", other)
 	default:

@@ -301,8 +301,12 @@ func (s *smoke) results() fyne.CanvasObject {
 	}
 	chart := widgets.Column(6, text(style.Head, w.t("smoke.chart")), widgets.NewLatencyChart(w.t("smoke.limit"), w.ms, proof.LimitMS, points...))
 	objs := []fyne.CanvasObject{widgets.NewCard(widgets.Row(28, []float32{1, 1}, facts, chart))}
+	tried := s.tried()
+	if len(tried) > 0 { // what was tried stands above the cases, those of variants that failed below
+		objs, tried = append(objs, tried[0]), tried[1:]
+	}
 	objs = append(objs, widgets.NewCard(s.w.caseTable(s.cases())))
-	return widgets.Column(style.Gap, append(objs, s.tried()...)...)
+	return widgets.Column(style.Gap, append(objs, tried...)...)
 }
 
 // cases are those of the report, or of the record where the report is gone.

@@ -117,14 +117,18 @@ func (s *start) page() page {
 	if !w.demo {
 		objs = append(objs, widgets.Wrapping(8, text(style.BodyDim, w.t("request.question")), widgets.LinkButton(w.t("request.open.do"), w.openRequest)))
 	}
-	p.content = widgets.Column(style.Gap, objs...)
-	p.extra = append(p.extra, action{label: w.t("start.verify"), do: w.verifyOnly})
+	var links []fyne.CanvasObject
 	if w.status.Policy {
-		p.extra = append(p.extra, action{label: w.t("start.people"), do: w.people})
+		links = append(links, widgets.LinkButton(w.t("start.people"), w.people))
 	}
 	if w.status.Trust {
-		p.extra = append(p.extra, action{label: w.t("start.trust"), do: w.trustedKeys})
+		links = append(links, widgets.LinkButton(w.t("start.trust"), w.trustedKeys))
 	}
+	if len(links) > 0 {
+		objs = append(objs, widgets.Wrapping(16, links...))
+	}
+	p.content = widgets.Column(style.Gap, objs...)
+	p.extra = append(p.extra, action{label: w.t("start.verify"), do: w.verifyOnly})
 	if w.demo {
 		p.extra = append(p.extra, action{label: w.t("demo.end"), do: w.endDemo})
 	}
@@ -220,7 +224,10 @@ func (s *start) stages() fyne.CanvasObject {
 			cells = append(cells, text(style.BodyDim, "–"), text(style.BodyDim, "–"), widgets.NewBadge(widgets.Neutral, w.t("start.state.none")), text(style.BodyDim, "–"))
 		} else {
 			badge := widgets.NewBadge(widgets.Good, w.t("start.state.on"))
-			if !st.Enabled {
+			switch {
+			case st.Revoked:
+				badge = widgets.NewBadge(widgets.Wrong, w.t("start.state.revoked"))
+			case !st.Enabled:
 				badge = widgets.NewBadge(widgets.Warning, w.t("start.state.off"))
 			}
 			cells = append(cells, widgets.Cell(printable.Line(st.Version, 80)), widgets.Cell(printable.Line(st.Variant, 80)), badge, widgets.Cell(w.stamp(st.At)))
@@ -277,8 +284,8 @@ func (s *start) versions() fyne.CanvasObject {
 	if back := w.status.Stages[slot.Live].Previous; back != "" {
 		ways = append(ways, widgets.LinkButton(w.t("live.rollback", "version", printable.Line(back, 80)), w.rollBack))
 	}
-	links := widgets.Wrapping(16, append(ways, widgets.Wrapping(8, text(style.BodyDim, w.t("start.reports")), w.reportLinks(reportsOf(w.status, w.approved()))))...)
-	return widgets.Column(8, t, links)
+	ways = append(ways, text(style.BodyDim, w.t("start.reports")))
+	return widgets.Column(8, t, widgets.Wrapping(16, append(ways, w.reportLinks(reportsOf(w.status, w.approved()))...)...))
 }
 
 // used says what a version is there for.
