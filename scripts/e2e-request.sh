@@ -77,7 +77,7 @@ sign_live_elsewhere() {
 	shot attach-refused
 	press Return
 	at "Dołącz podpis z pliku"
-	press ctrl+j ctrl+a
+	press ctrl+a
 	write "$STICK/$file.signed.json"
 	press Return
 	at "$1 gotowa do trybu live"
