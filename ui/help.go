@@ -68,6 +68,6 @@ func (s *helpPage) page() page {
 			card("help.program", w.programs()...),
 			card("help.cli", text(style.Body, w.t("help.cli.text")), text(style.Mono, "sluice status\nsluice help\nsluice demo")),
 		),
-		primary: &action{label: w.t("button.close"), do: w.closeAside},
+		escape: w.closeAside, primary: &action{label: w.t("button.close"), do: w.closeAside},
 	}
 }

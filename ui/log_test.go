@@ -107,4 +107,8 @@ func TestHelp(t *testing.T) {
 	b.everywhere("help")
 	b.tap("Zamknij")
 	b.reach("start.title")
+	b.key(fyne.KeyF1)
+	b.reach("help.title")
+	b.key(fyne.KeyEscape)
+	b.reach("start.title")
 }
