@@ -146,3 +146,19 @@ func TestNoEmergencyForStrangers(t *testing.T) {
 		}
 	}
 }
+
+// What is live becomes revoked: the start page and the rail say so in words, and the gate's refusal stands there.
+func TestRevokedWhileLive(t *testing.T) {
+	site := testroot.New(t)
+	site.GoLive(testroot.BundleOptions{})
+	b := siteBench(t, site, assets.Polish)
+	b.home()
+	b.trustedKeys()
+	s := b.current.(*trusted)
+	b.settle("lists", func() bool { return s.loaded })
+	s.load([]string{site.Medium(map[string][]byte{"revocations.json": site.Revoke(verify.Oem, 1, site.Config.Clock(), site.Vendor, []bundle.PublicKey{testroot.Public(site.Vendor)}, nil)})})
+	b.settle("taken", func() bool { return s.looked })
+	b.home()
+	b.sees("unieważniony", string(fault.Revoked))
+	b.everywhere("start-revoked")
+}
