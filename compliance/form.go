@@ -131,7 +131,7 @@ func (d *Decision) checkForm(raw []byte) (*Form, error) {
 type Change struct {
 	Kind ChangeKind
 	ID   string // of an item or of evidence; empty for others
-	How  string // "added", "removed", "changed"
+	How  string // "added", "removed", "changed", "withdrawn"
 }
 
 // ChangeKind says what changed.
@@ -146,6 +146,8 @@ const (
 	ChangedSignatures ChangeKind = "signatures" // who has signed before
 	ChangedVersion    ChangeKind = "version"    // which version is at this stage
 	ChangedLog        ChangeKind = "log"        // the logs do not hold what was signed
+	ChangedRecord     ChangeKind = "record"     // the record of this stage was edited by hand
+	ChangedRefusal    ChangeKind = "refusal"    // taken back by whoever refused, or stands in for them
 )
 
 // String is the change for JSON and logs: "item:site/limits:added".

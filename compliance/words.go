@@ -44,7 +44,8 @@ var englishWords = words{
 	"needs_independent": "an approval by somebody other than the one who installed",
 	"change_item":       "checklist item", "change_text": "wording of", "change_evidence": "evidence", "change_policy": "the site's policy",
 	"change_signatures": "earlier signatures", "change_version": "the version at this stage", "change_log": "the decision log",
-	"how_added": "added", "how_removed": "removed", "how_changed": "changed",
+	"change_record": "the record of this stage, by hand", "change_refusal": "the refusal",
+	"how_added": "added", "how_removed": "removed", "how_changed": "changed", "how_withdrawn": "withdrawn", "how_open": "nobody else goes on until its author signs anew",
 	"only_na": "there is no evidence, so \"yes\" is not taken: answer not_applicable, or no, and say why",
 }
 
@@ -67,6 +68,7 @@ var polishWords = words{
 	"needs_independent": "zatwierdzenia przez kogoś innego niż osoba instalująca",
 	"change_item":       "pozycja listy kontrolnej", "change_text": "brzmienie pozycji", "change_evidence": "dowód", "change_policy": "polityka zakładu",
 	"change_signatures": "wcześniejsze podpisy", "change_version": "wersja na tym etapie", "change_log": "dziennik decyzji",
-	"how_added": "doszło", "how_removed": "ubyło", "how_changed": "zmiana",
+	"change_record": "zapis tego etapu, ręcznie", "change_refusal": "odmowa podpisu",
+	"how_added": "doszło", "how_removed": "ubyło", "how_changed": "zmiana", "how_withdrawn": "wycofana", "how_open": "nikt inny nie pójdzie dalej, dopóki jej autor nie podpisze na nowo",
 	"only_na": "brak dowodu, więc „yes” nie jest przyjmowane: odpowiedz not_applicable lub no i podaj powód",
 }

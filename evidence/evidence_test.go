@@ -90,6 +90,7 @@ func makeSite(t *testing.T) map[string]made {
 		return s.In.SignOff(t.Context(), tested, installer.SignOffOptions{Stage: slot.Live, Operator: "jan", Role: compliance.RoleCompliance, Key: s.Keys["jan"],
 			Refuse: true, Reason: "Dryf jest za duży \u2014 zobacz raport"})
 	}))
+	keep("a refusal withdrawn", s.SignOff(slot.Live, "jan"))
 	if _, _, err := s.In.Install(t.Context(), s.Bundle(testroot.BundleOptions{Version: "1.3.0", Keys: []ed25519.PrivateKey{s.Owner}}),
 		installer.InstallOptions{Emergency: true, Reason: "błędne ceny od 14:00", Operator: "anna"}); err != nil {
 		t.Fatal(err)
@@ -195,7 +196,8 @@ func TestBothCheckersTakeEveryPack(t *testing.T) {
 		lines, names = append(lines, write(t, name, p.raw)), append(names, name)
 	}
 	for i, answer := range second(t, packs["live"].known, lines) {
-		outcome := map[string]string{"refused": ": refused;", "live, one of two": ": not complete;", "live after a retirement": ": not complete;"}[names[i]]
+		outcome := map[string]string{"refused": ": refused;", "live, one of two": ": not complete;", "live after a retirement": ": not complete;",
+			"a refusal withdrawn": ": not complete;"}[names[i]]
 		if outcome == "" {
 			outcome = ": complete;"
 		}

@@ -87,6 +87,9 @@ func OpenSession(ctx context.Context, spec EngineSpec, model ModelFile) (Session
 		}
 		return m, nil
 	case KindONNXRuntime:
+		if err := reference.CheckTrees(model.Bytes, model.external); err != nil {
+			return nil, err
+		}
 		lib, err := loadLibrary(ctx, spec)
 		if err != nil {
 			return nil, err

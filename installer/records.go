@@ -6,11 +6,12 @@ import (
 	"sluice/bundle"
 	"sluice/compliance"
 	"sluice/installer/slot"
+	"sluice/internal/fault"
 )
 
 // Approvals says who has signed for a stage of a tested version, and whose signatures are missing; those after which
 // something changed do not count (VoidSignatures names them). It writes nothing.
-// Error: E-SIGNOFF-REFUSED when somebody refused, and those of compliance.CheckApprovals.
+// After a refusal nobody's signature counts; only who refused may sign anew. Errors: those of compliance.CheckApprovals.
 func (in *Installer) Approvals(t *Tested, stage slot.Stage) (*compliance.Approval, error) {
 	a, _, err := in.approvals(t, stage)
 	return a, err
@@ -34,8 +35,24 @@ func (in *Installer) approvals(t *Tested, stage slot.Stage) (*compliance.Approva
 			return nil, err
 		}
 		a, err := g.dir.Approvals(g.ledger, policy, stage, t.record, t.auth.ManifestBytes())
+		if fault.CodeOf(err) == fault.SignoffRefused { // its author may sign anew, which withdraws it
+			anew, old, err := g.dir.Anew(g.ledger, policy, stage, t.record, t.auth.ManifestBytes())
+			if err != nil {
+				return nil, err
+			}
+			for _, s := range old {
+				void = append(void, VoidedSignature{Stage: stage, Person: s.Person, Path: g.dir.Abs(s.Path), Changed: changeCode(compliance.ChangedRefusal, "open")})
+			}
+			return anew.Approval, nil
+		}
 		if err != nil {
 			return nil, err
+		}
+		if edited, err := g.paperEdited(stage); edited || err != nil { // signing anew writes the record anew
+			for _, s := range a.SignOffs {
+				void = append(void, VoidedSignature{Stage: stage, Person: s.Person, Path: g.dir.Abs(s.Path), Changed: changeCode(compliance.ChangedRecord, "changed")})
+			}
+			return &compliance.Approval{MissingRoles: policy.Stages[compliance.Stage(stage)].Roles, NeedsApproved: true, Signed: []compliance.Signed{}}, err
 		}
 		if void, err = g.void(stage, t.record, t.auth.ManifestBytes(), policy, a); err != nil || len(void) == 0 {
 			return a.Approval, err

@@ -273,6 +273,9 @@ func (g ground) approveTested(ctx context.Context, policy *compliance.Policy, st
 // standing says whether the version of a token is or was at a stage already: then its signatures count as they were
 // judged when it came there, and only what they stand on must still be as it was (slot.Dir.CheckLadder).
 func (g ground) standing(stage slot.Stage, t *Tested) (bool, error) {
+	if edited, err := g.paperEdited(stage); edited || err != nil {
+		return false, err
+	}
 	r, _, err := g.record(stage)
 	return r.Same(t.record) || stage == slot.Live && r != nil && r.Previous.Same(t.record), err
 }

@@ -34,10 +34,10 @@ type RequestOptions struct {
 
 // RequestResult is a request for a sign-off.
 type RequestResult struct {
-	File   []byte        // what travels to the person
-	SHA384 bundle.Digest // of File
-	Path   string        // absolute path of the copy that is kept here
-	Voided []VoidedSignature
+	File   []byte            // what travels to the person
+	SHA384 bundle.Digest     // of File
+	Path   string            // absolute path of the copy that is kept here
+	Voided []VoidedSignature // signatures that do not count any more: the answer sets them aside
 }
 
 // SignOffRequest puts everything into one file that a person on another machine needs to decide about a stage: the signed
@@ -71,15 +71,17 @@ func (w *work) request(ctx context.Context, t *Tested, o RequestOptions) (*Reque
 	if err := w.below(ctx, policy, t, o.Stage); err != nil {
 		return nil, err
 	}
-	before, void, err := w.setAside(ctx, policy, t, o.Stage)
+	var person *compliance.Person
+	if o.Person != "" {
+		if person, err = findPerson(policy, o.Person); err != nil {
+			return nil, err
+		}
+	}
+	before, old, err := w.round(ctx, policy, t, o.Stage, person, false)
 	if err != nil {
 		return nil, err
 	}
-	if o.Person != "" {
-		person, err := findPerson(policy, o.Person)
-		if err != nil {
-			return nil, err
-		}
+	if person != nil {
 		if !policy.Active(person) {
 			return nil, fault.New(fault.PolicyRefuses, "%q has retired", person.ID).With("person", person.ID)
 		}
@@ -107,7 +109,7 @@ func (w *work) request(ctx context.Context, t *Tested, o RequestOptions) (*Reque
 	if err := w.writeFile(c, raw, 0o444); err != nil {
 		return nil, err
 	}
-	return &RequestResult{File: raw, SHA384: slot.Sum(raw), Path: w.dir.Abs(name), Voided: void}, nil
+	return &RequestResult{File: raw, SHA384: slot.Sum(raw), Path: w.dir.Abs(name), Voided: w.voided(old)}, nil
 }
 
 func (w *work) makeRequest(ctx context.Context, t *Tested, o RequestOptions, policy *compliance.Policy, before *slot.Approvals) (*compliance.Request, error) {
@@ -200,6 +202,7 @@ type OpenedRequest struct {
 	digest  bundle.Digest
 	policy  *compliance.Policy
 	signed  []compliance.Signed
+	stage   *compliance.Approval // of the stage that is asked for
 	want    compliance.Want
 }
 
@@ -435,7 +438,7 @@ func (q *OpenedRequest) checkSigned(store *verify.Store) error {
 		if r.Stage == compliance.Live && list.stage == compliance.Paper && !a.Complete {
 			return fault.New(fault.StageOrder, "stage live comes after paper, and the request shows no complete paper stage")
 		}
-		q.signed, q.want = append(q.signed, a.Signed...), want
+		q.signed, q.stage, q.want = append(q.signed, a.Signed...), a, want
 	}
 	return nil
 }
@@ -454,6 +457,9 @@ func (q *OpenedRequest) Policy() *compliance.Policy { return q.policy }
 
 // Signed are the earlier sign-offs, of the stage below too.
 func (q *OpenedRequest) Signed() []compliance.Signed { return q.signed }
+
+// Approval is what the stage that is asked for has, and lacks.
+func (q *OpenedRequest) Approval() *compliance.Approval { return q.stage }
 
 // RequestSignOptions are a person's decision about a request.
 type RequestSignOptions struct {
@@ -571,7 +577,7 @@ func (w *work) attach(ctx context.Context, raw []byte) (*SignOffResult, error) {
 	if err := w.below(ctx, policy, t, stage); err != nil {
 		return nil, err
 	}
-	before, err := w.dir.Approvals(w.ledger, policy, stage, t.record, t.auth.ManifestBytes())
+	before, old, err := w.round(ctx, policy, t, stage, person, d.Refused)
 	if err != nil {
 		return nil, err
 	}
@@ -581,7 +587,7 @@ func (w *work) attach(ctx context.Context, raw []byte) (*SignOffResult, error) {
 	if err := w.unchanged(ctx, t, r, d, reply, policy, before); err != nil {
 		return nil, err
 	}
-	return w.take(ctx, t, policy, before, signature{stage: stage, decision: d, form: reply.Form, envelope: reply.Envelope, lang: string(d.Language)})
+	return w.take(ctx, t, policy, before, old, signature{stage: stage, decision: d, form: reply.Form, envelope: reply.Envelope, lang: string(d.Language)})
 }
 
 // asked finds the request that was made here and that a decision answers.

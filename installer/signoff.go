@@ -72,7 +72,7 @@ func (g ground) checklist(ctx context.Context, t *Tested, stage slot.Stage, poli
 }
 
 // SignOff records one person's decision about a stage. The tested version is proven again first; live needs a complete
-// paper stage. A refusal is signed and kept too, and blocks the stage. When paper is complete its record names the
+// paper stage. A refusal is signed and kept too, and blocks the stage until its author signs anew. When paper is complete its record names the
 // version; when live is complete GoLive may switch it on.
 // Errors: E-POLICY-NONE, E-POLICY-REFUSES (signed already, too), E-KEY-UNFIT, E-ANSWERS, E-STAGE-ORDER, E-TRUST-EXPIRED, E-REVOKED,
 // E-KNOWLEDGE-OLD.
@@ -112,7 +112,7 @@ func (w *work) signOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignO
 	if err := w.below(ctx, policy, t, o.Stage); err != nil {
 		return nil, err
 	}
-	before, void, err := w.setAside(ctx, policy, t, o.Stage)
+	before, old, err := w.round(ctx, policy, t, o.Stage, person, o.Refuse)
 	if err != nil {
 		return nil, err
 	}
@@ -123,11 +123,7 @@ func (w *work) signOff(ctx context.Context, t *Tested, o SignOffOptions) (*SignO
 	if err != nil {
 		return nil, err
 	}
-	out, err := w.take(ctx, t, policy, before, signature{stage: o.Stage, decision: d, form: form, envelope: envelope, lang: o.Lang})
-	if out != nil {
-		out.Voided = void
-	}
-	return out, err
+	return w.take(ctx, t, policy, before, old, signature{stage: o.Stage, decision: d, form: form, envelope: envelope, lang: o.Lang})
 }
 
 // signature is one person's decision, signed.
@@ -171,13 +167,48 @@ func (w *work) maySign(person *compliance.Person, t *Tested, stage slot.Stage, r
 	return nil
 }
 
-// setAside gives the signatures that count. When something changed after one of them, all of the stage are voided, each by a
-// file beside it that says what changed, and people sign anew: the later ones stood on the earlier.
-func (w *work) setAside(ctx context.Context, policy *compliance.Policy, t *Tested, stage slot.Stage) (*slot.Approvals, []VoidedSignature, error) {
+// aside are signatures of a stage that no longer count when the next one is taken in, each with what changed.
+type aside struct {
+	signOff slot.SignOff
+	changed []string
+}
+
+// round gives the signatures that the next one follows, and those that it sets aside. When something changed after one of them, all of
+// the stage go: the later ones stood on the earlier. So they do when the stage's record was edited by hand, and when a refusal
+// is taken back: by the person who refused, or, once that person has retired or their key is revoked, by another with the role. person is nil as
+// long as nobody is named. Nothing is written.
+func (w *work) round(ctx context.Context, policy *compliance.Policy, t *Tested, stage slot.Stage, person *compliance.Person, refuse bool) (*slot.Approvals, []aside, error) {
 	g := w.ground()
+	anew := func(why func(i int) []string) (*slot.Approvals, []aside, error) {
+		before, old, err := w.dir.Anew(w.ledger, policy, stage, t.record, t.auth.ManifestBytes())
+		if err != nil {
+			return nil, nil, err
+		}
+		var out []aside
+		for i, one := range old {
+			out = append(out, aside{one, why(i)})
+		}
+		return before, out, nil
+	}
 	before, err := w.dir.Approvals(w.ledger, policy, stage, t.record, t.auth.ManifestBytes())
+	if fault.CodeOf(err) == fault.SignoffRefused {
+		ok, ferr := w.takesBack(policy, t, stage, person)
+		if ferr != nil {
+			return nil, nil, ferr
+		}
+		if !ok || refuse {
+			return nil, nil, err
+		}
+		return anew(func(int) []string { return changeCode(compliance.ChangedRefusal, "withdrawn") })
+	}
 	if err != nil {
 		return nil, nil, err
+	}
+	if edited, err := g.paperEdited(stage); edited || err != nil {
+		if err != nil {
+			return nil, nil, err
+		}
+		return anew(func(int) []string { return changeCode(compliance.ChangedRecord, "changed") })
 	}
 	stale, err := g.stale(ctx, policy, stage, t, before)
 	if err != nil || len(stale) == 0 {
@@ -187,19 +218,74 @@ func (w *work) setAside(ctx context.Context, policy *compliance.Policy, t *Teste
 	for _, s := range stale {
 		why[s.at] = compliance.ChangeCodes(s.changed)
 	}
-	var out []VoidedSignature
-	for i, one := range before.SignOffs {
-		changed := why[i]
-		if changed == nil { // it stands on one that is void
-			changed = []string{compliance.Change{Kind: compliance.ChangedSignatures, How: "changed"}.String()}
+	return anew(func(i int) []string {
+		if why[i] == nil { // it stands on one that is void
+			return changeCode(compliance.ChangedSignatures, "changed")
 		}
-		if err := w.void(t, one, changed); err != nil {
-			return nil, nil, err
-		}
-		out = append(out, VoidedSignature{Stage: stage, Person: one.Person, Path: w.dir.Abs(one.Path), Changed: changed})
+		return why[i]
+	})
+}
+
+func changeCode(kind compliance.ChangeKind, how string) []string {
+	return []string{compliance.Change{Kind: kind, How: how}.String()}
+}
+
+// takesBack says whether a person may open a refused stage anew.
+func (w *work) takesBack(policy *compliance.Policy, t *Tested, stage slot.Stage, person *compliance.Person) (bool, error) {
+	_, old, err := w.dir.Anew(w.ledger, policy, stage, t.record, t.auth.ManifestBytes())
+	if err != nil || person == nil {
+		return false, err
 	}
-	before, err = w.dir.Approvals(w.ledger, policy, stage, t.record, t.auth.ManifestBytes())
-	return before, out, err
+	for _, s := range old {
+		m, ok := w.ledger.DoneAt(slot.EventSignOff, s.Path)
+		if !ok || m.Info[slot.InfoThen] != statusSignedRefuse || s.Person == person.ID {
+			continue
+		}
+		who := policy.Person(s.Person)
+		gone := !policy.Active(who)
+		if !gone && w.dir.CheckPerson(who) != nil {
+			gone = true
+		}
+		if !gone || !slices.Contains(person.Roles, s.Role) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// paperEdited says whether the record of stage paper is not what the log made it. Signing paper anew writes it again.
+func (g ground) paperEdited(stage slot.Stage) (bool, error) {
+	if stage != slot.Paper {
+		return false, nil
+	}
+	_, _, err := g.record(stage)
+	if fault.CodeOf(err) == fault.RecordEdited {
+		return true, nil
+	}
+	return false, err
+}
+
+// setAside voids signatures, each by a file beside it that says what changed. A paper record that was edited goes with them; the last
+// signature writes it anew.
+func (w *work) setAside(t *Tested, stage slot.Stage, old []aside) ([]VoidedSignature, error) {
+	for _, o := range old {
+		if err := w.void(t, o.signOff, o.changed); err != nil {
+			return nil, err
+		}
+	}
+	edited, err := w.ground().paperEdited(stage)
+	if err == nil && edited {
+		err = w.dropRecord(stage)
+	}
+	return w.voided(old), err
+}
+
+func (w *work) voided(old []aside) []VoidedSignature {
+	var out []VoidedSignature
+	for _, o := range old {
+		out = append(out, VoidedSignature{Stage: o.signOff.Stage, Person: o.signOff.Person, Path: w.dir.Abs(o.signOff.Path), Changed: o.changed})
+	}
+	return out
 }
 
 func (w *work) void(t *Tested, s slot.SignOff, changed []string) error {
@@ -213,8 +299,9 @@ func (w *work) void(t *Tested, s slot.SignOff, changed []string) error {
 			"changed": strings.Join(changed, ", ")}}, raw, 0o444)
 }
 
-// take keeps a signature that counts, with its form and the readable record, and says where the stage stands now.
-func (w *work) take(ctx context.Context, t *Tested, policy *compliance.Policy, before *slot.Approvals, s signature) (*SignOffResult, error) {
+// take keeps a signature that counts, with its form and the readable record, and says where the stage stands now. Only then
+// do the old ones go: whoever cannot sign voids nothing.
+func (w *work) take(ctx context.Context, t *Tested, policy *compliance.Policy, before *slot.Approvals, old []aside, s signature) (*SignOffResult, error) {
 	envelopes := append(slices.Clone(before.Envelopes), s.envelope)
 	want := before.Want
 	want.Forms[s.decision.Form] = s.form
@@ -231,11 +318,15 @@ func (w *work) take(ctx context.Context, t *Tested, policy *compliance.Policy, b
 	if err != nil {
 		return nil, err
 	}
+	void, err := w.setAside(t, s.stage, old)
+	if err != nil {
+		return nil, err
+	}
 	name := w.freeReport(compliance.ReportName(compliance.Stage(s.stage), t.record.Version, w.in.c.Clock()))
 	if err := w.keep(t, s, policy, name); err != nil {
 		return nil, err
 	}
-	out := &SignOffResult{Stage: s.stage, Version: t.record.Version, Emergency: t.record.Emergency, Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name + textSuffix), Envelope: w.dir.Abs(name + envelopeSuffix),
+	out := &SignOffResult{Stage: s.stage, Version: t.record.Version, Voided: void, Emergency: t.record.Emergency, Record: w.dir.Abs(name + recordSuffix), Report: w.dir.Abs(name + textSuffix), Envelope: w.dir.Abs(name + envelopeSuffix),
 		Form: w.dir.Abs(name + slot.FormSuffix), PDF: w.dir.Abs(name + pageSuffix), Evidence: w.dir.Abs(name + evidence.Suffix)}
 	if err := w.report(ctx, t, s, policy, name, rec, signedStage{envelopes, decisionsOf(rec), want.Forms}); err != nil {
 		return nil, err

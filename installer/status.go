@@ -286,6 +286,10 @@ func (s *Status) next(g ground, records map[slot.Stage]*slot.Record, policy *com
 			return nil
 		}
 		a, err := g.dir.Approvals(g.ledger, policy, stage, r, raw)
+		if who, ok := fault.DetailOf(err)["person"].(string); ok && fault.CodeOf(err) == fault.SignoffRefused { // theirs to take back
+			s.problem(err)
+			return []string{"signoff", "--stage", string(stage), "--operator", who, "--key", "<" + who + ".key>"}
+		}
 		if err != nil {
 			s.problem(err)
 			return nil

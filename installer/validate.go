@@ -156,7 +156,7 @@ func (in *Installer) tryVariant(ctx context.Context, m *bundle.Manifest, verdict
 		r.Code, r.Reason = fault.CodeOf(err), err.Error()
 		return r, nil
 	}
-	report, err := inference.Smoke(ctx, in.program(), inference.Job{Dir: dir, Manifest: m, Variant: v.ID, Engine: spec}, in.c.Progress)
+	report, err := inference.Smoke(ctx, in.program(), inference.Job{Dir: dir, Manifest: m, Variant: v.ID, Engine: spec}, variantProgress(in.c.Progress, v.ID))
 	r.Report = report
 	if err == nil && report.Passed {
 		r.Result = ResultPassed

@@ -104,7 +104,7 @@ for lang in pl en; do
 		on check --stage live
 		window_up "$SLUICE" --root "$ROOT" --lang $lang
 		take start
-		press shift+Tab Return
+		press ctrl+j shift+Tab shift+Tab shift+Tab shift+Tab shift+Tab shift+Tab shift+Tab Return # footer, rail, the last link but one
 		take people 1.5
 		press Escape ctrl+l
 		take log 1.5

@@ -19,6 +19,11 @@ const mostCases = 60
 
 // caseTable shows golden cases: what was expected, what came, the worst difference against the tolerance, the latency.
 func (w *Window) caseTable(cases []inference.CaseResult) fyne.CanvasObject {
+	return w.caseTableOf(cases, w.t("smoke.good"), w.t("smoke.bad"))
+}
+
+// caseTableOf says of each case which of two words is true.
+func (w *Window) caseTableOf(cases []inference.CaseResult, good, bad string) fyne.CanvasObject {
 	t := widgets.NewTable(widgets.TableColumn{Title: w.t("smoke.case"), Share: 1},
 		widgets.TableColumn{Title: w.t("smoke.worst"), Trailing: true}, widgets.TableColumn{Title: w.t("smoke.allowed"), Trailing: true},
 		widgets.TableColumn{Title: w.t("smoke.latency"), Trailing: true}, widgets.TableColumn{Title: w.t("smoke.result")})
@@ -37,7 +42,7 @@ func (w *Window) caseTable(cases []inference.CaseResult) fyne.CanvasObject {
 	}
 	var rows []widgets.TableRow
 	for i := range shown {
-		rows = append(rows, w.caseRow(&shown[i]))
+		rows = append(rows, w.caseRow(&shown[i], good, bad))
 	}
 	t.SetRows(rows)
 	if n := len(cases) - len(shown); n > 0 {
@@ -46,10 +51,10 @@ func (w *Window) caseTable(cases []inference.CaseResult) fyne.CanvasObject {
 	return t
 }
 
-func (w *Window) caseRow(c *inference.CaseResult) widgets.TableRow {
-	state, word := widgets.Good, w.t("smoke.good")
+func (w *Window) caseRow(c *inference.CaseResult, good, bad string) widgets.TableRow {
+	state, word := widgets.Good, good
 	if !c.Passed {
-		state, word = widgets.Wrong, w.t("smoke.bad")
+		state, word = widgets.Wrong, bad
 	}
 	row := widgets.TableRow{Cells: []fyne.CanvasObject{
 		widgets.NewSpans(widgets.Span{Text: printable.Line(c.Name, 64), Face: style.Body}, widgets.Span{Text: "  " + printable.Line(lastPart(c.Model), 64), Face: style.SmallDim}),

@@ -209,12 +209,17 @@ var errNotYet = fault.New(fault.SourceMissing, "no such file yet")
 
 // digits are the hexadecimal digits that were typed.
 func (s *trust) digits() string {
+	return hexDigits(s.typed.Text)
+}
+
+// hexDigits are the digits of a fingerprint as people type them.
+func hexDigits(typed string) string {
 	return strings.Map(func(r rune) rune {
 		if r == ' ' || r == '-' || r == ':' {
 			return -1
 		}
 		return r
-	}, strings.ToLower(s.typed.Text))
+	}, strings.ToLower(typed))
 }
 
 func (s *trust) ready() bool {
@@ -234,9 +239,24 @@ const (
 )
 
 // groups are what is shown of the fingerprint.
-func (s *trust) groups() []string {
-	all := strings.Fields(s.info.Fingerprint)
+func (s *trust) groups() []string { return shownGroups(s.info.Fingerprint) }
+
+func shownGroups(fingerprint string) []string {
+	all := strings.Fields(fingerprint)
 	return all[:max(len(all)-hiddenGroups, 0)]
+}
+
+// comparedGroups draws a fingerprint in groups of four, without the last two.
+func (w *Window) comparedGroups(fingerprint string) fyne.CanvasObject {
+	groups := shownGroups(fingerprint)
+	for range hiddenGroups {
+		groups = append(groups, "····")
+	}
+	lines := []fyne.CanvasObject{text(style.SmallStrong, w.t("first.fingerprint"))}
+	for row := range slices.Chunk(groups, 4) {
+		lines = append(lines, text(style.MonoStrong, strings.Join(row, "  ")))
+	}
+	return widgets.Column(8, lines...)
 }
 
 // place hands the list and what the person read on the delivery note to the installer.
@@ -275,7 +295,7 @@ func (s *trust) page() page {
 		}}}
 	var cards []fyne.CanvasObject
 	if s.of == verify.Oem {
-		p.extra = []action{{label: w.t("first.demo"), do: w.startDemo}}
+		p.extra = []action{{label: w.t("first.demo"), do: w.startDemo}, {label: w.t("request.open.do"), do: w.openRequest}}
 		cards = append(cards, s.folderCard())
 	} else {
 		p.extra = []action{{label: w.t("first.later"), do: w.home}}
@@ -352,19 +372,11 @@ func (s *trust) aboutCard() fyne.CanvasObject {
 	))
 }
 
-// compareCard shows the fingerprint in groups of four, without the last two.
+// compareCard is where the fingerprint is compared.
 func (s *trust) compareCard() fyne.CanvasObject {
 	w := s.w
-	groups := s.groups()
-	for range hiddenGroups {
-		groups = append(groups, "····")
-	}
-	lines := []fyne.CanvasObject{text(style.SmallStrong, w.t("first.fingerprint"))}
-	for row := range slices.Chunk(groups, 4) {
-		lines = append(lines, text(style.MonoStrong, strings.Join(row, "  ")))
-	}
 	return widgets.NewCard(widgets.Column(16, widgets.NewKeyValues(widgets.KeyValue{Key: w.t("first.path"), Value: text(style.Mono, printable.Line(s.at, 300))}),
-		widgets.Row(24, []float32{1, 1}, widgets.Column(8, lines...), widgets.Column(12,
+		widgets.Row(24, []float32{1, 1}, w.comparedGroups(s.info.Fingerprint), widgets.Column(12,
 			field(w.t("first.typed"), s.typed, w.t("first.typed.note")),
 			field(w.t("first.who"), s.who, w.t("first.who.note"))))))
 }

@@ -89,6 +89,7 @@ func openBench(t *testing.T, c installer.Config, lang assets.Lang) *bench {
 		if l, ok := b.current.(leaver); ok {
 			l.leave()
 		}
+		b.leaveUnder()
 		b.tasks.pending.Wait()
 	})
 	return b

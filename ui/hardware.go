@@ -137,6 +137,8 @@ func (s *hardware) page() page {
 	} else {
 		p.primary = &action{label: w.t("hardware.next", "variant", s.chosen), do: s.goOn}
 		p.hint = s.space()
+		objs = append(objs, widgets.Inset(0, 4, 0, 0, widgets.Wrapping(8, text(style.BodyDim, w.t("measure.question")),
+			widgets.LinkButton(w.t("measure.open"), func() { w.show(&measure{w: w, from: s}) }))))
 	}
 	p.content = widgets.Column(style.Gap, objs...)
 	if list.Chosen >= 0 {
@@ -201,7 +203,11 @@ func (s *hardware) gpus() string {
 		if g.MemoryMiB != nil {
 			size = s.w.gib(*g.MemoryMiB)
 		}
-		out = append(out, printable.Line(name, 120)+", "+size)
+		words := printable.Line(name, 120) + ", " + size
+		if g.Driver != "" {
+			words += ", " + s.w.t("hardware.gpu.driver", "driver", printable.Line(g.Driver, 80))
+		}
+		out = append(out, words)
 	}
 	if len(out) == 0 {
 		return s.w.t("hardware.none")
@@ -281,8 +287,8 @@ func (s *hardware) row(v hwprobe.Verdict) fyne.CanvasObject {
 	if v.Eligible {
 		lines = append(lines, text(style.BodyDim, s.meets(v.Variant)))
 	}
-	for _, r := range v.Reasons {
-		lines = append(lines, text(style.BodyDim, s.reason(r)))
+	for _, r := range s.reasons(v.Variant) {
+		lines = append(lines, text(style.BodyDim, r))
 	}
 	return widgets.Column(4, lines...)
 }
@@ -318,6 +324,19 @@ func vendorName(v string) string {
 		return "Intel"
 	}
 	return printable.Line(v, 60)
+}
+
+// reasons say why a variant does not fit.
+func (s *hardware) reasons(variant string) []string {
+	var out []string
+	for _, v := range s.verdicts {
+		if v.Variant == variant {
+			for _, r := range v.Reasons {
+				out = append(out, s.reason(r))
+			}
+		}
+	}
+	return out
 }
 
 // reason says why a requirement is not met, in the window's language.

@@ -143,3 +143,6 @@ func (j *journey) close() {
 
 // live opens what the stages run, and the way off and back.
 func (w *Window) live() { w.show(newLive(w)) }
+
+// rollBack opens the form of the way back at once.
+func (w *Window) rollBack() { w.show(&live{w: w, toBack: true}) }

@@ -33,7 +33,8 @@ type live struct {
 	bots     bool   // off or rolled back just now: running bots have not confirmed
 	doing    string // key of what runs now
 
-	back *rollback // the form of a rollback, nil when not open
+	back   *rollback // the form of a rollback, nil when not open
+	toBack bool      // opened for it
 }
 
 // rollback is what a person enters for it.
@@ -90,6 +91,10 @@ func (s *live) load() {
 			s.records, s.policy, s.logs, s.logErr, s.stop, s.reports, s.approved = n.records, n.policy, n.logs, n.logErr, n.stop, n.reports, n.approved
 		}
 		s.loaded, s.doing = true, ""
+		if s.toBack && s.previous() != "" {
+			s.startRollback()
+		}
+		s.toBack = false
 		if s.w.showing(s) {
 			s.w.redraw()
 		}
@@ -336,7 +341,7 @@ func (s *live) facts() fyne.CanvasObject {
 	}
 	kv = append(kv, widgets.KeyValue{Key: w.t("live.log"), Value: s.logState()})
 	if len(s.reports) > 0 {
-		kv = append(kv, widgets.KeyValue{Key: w.t("live.document"), Value: w.reportLinks(s.reports)})
+		kv = append(kv, widgets.KeyValue{Key: w.t("live.document"), Value: widgets.Wrapping(16, w.reportLinks(s.reports)...)})
 	}
 	if reason := s.reason(); reason != "" {
 		kv = append(kv, widgets.KV(w.t("live.reason"), reason))

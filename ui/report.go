@@ -46,12 +46,12 @@ func reportsOf(s *installer.Status, approved string) []report {
 }
 
 // reportLinks lead to the records.
-func (w *Window) reportLinks(all []report) fyne.CanvasObject {
+func (w *Window) reportLinks(all []report) []fyne.CanvasObject {
 	var links []fyne.CanvasObject
 	for _, r := range all {
 		links = append(links, widgets.LinkButton(w.t("report.of", "stage", string(r.stage), "version", shorten(r.version, 24)), func() { w.openReport(r) }))
 	}
-	return widgets.Wrapping(16, links...)
+	return links
 }
 
 // openReport shows the sign-off record as text, with a way to take it away.

@@ -45,6 +45,7 @@ type signOff struct {
 	by       string // who signed last
 	records  map[slot.Stage]*slot.Record
 	void     []installer.VoidedSignature // do not count any more
+	request  *asked                      // it came from another machine; nil: this machine's own
 
 	picture *widgets.Checklist
 	asked   []string          // ids of the items by line
@@ -134,6 +135,9 @@ func (s *signOff) candidates() []compliance.Person {
 	for _, p := range s.policy.People {
 		done := slices.ContainsFunc(s.signed.Signed, func(x compliance.Signed) bool { return x.Person == p.ID })
 		fills := len(missing) == 0 || slices.ContainsFunc(p.Roles, func(r string) bool { return slices.Contains(missing, r) })
+		if s.request != nil && s.request.q.Request().Person != "" && s.request.q.Request().Person != p.ID {
+			continue
+		}
 		if s.policy.Active(&p) && !done && fills && s.roleOf(p) != "" {
 			out = append(out, p)
 		}
@@ -232,8 +236,14 @@ func (s *signOff) sign() {
 	if s.refusing {
 		o.Refuse, o.Reason, o.Answers = true, strings.TrimSpace(s.reason), nil
 	}
-	in, t, read := s.w.in, s.tested, s.key.read()
 	s.signing, s.failed = true, nil
+	if s.request != nil {
+		s.signFile(o)
+		s.key.forget()
+		s.w.redraw()
+		return
+	}
+	in, t, read := s.w.in, s.tested, s.key.read()
 	s.key.forget()
 	var done *installer.SignOffResult
 	s.task = s.w.run(func(ctx context.Context) (err error) {
@@ -248,9 +258,7 @@ func (s *signOff) sign() {
 			return
 		}
 		if err != nil {
-			s.failed = newProblem(s.w, err, s.w.redraw)
-			s.w.redraw()
-			s.w.shell.scrollTop()
+			s.fail(err)
 			return
 		}
 		s.taken(done)
@@ -280,6 +288,12 @@ func (s *signOff) page() page {
 	w := s.w
 	p := page{step: stepSignOff, title: w.t("signoff.title." + string(s.stage)), lead: w.t("signoff.lead"), cancel: w.home,
 		words: map[string]string{"cancel": w.t("signoff.later")}}
+	if s.request != nil {
+		p.step, p.cancel = 0, w.closeAside
+		if s.request.reply != nil {
+			return s.signedPage()
+		}
+	}
 	switch {
 	case s.problem != nil:
 		p.title, p.lead, p.content = s.problem.title(), w.t("problem.lead"), s.problem.panel()
@@ -316,9 +330,15 @@ func (s *signOff) fill(p *page) {
 	if len(s.void) > 0 {
 		objs = append(objs, widgets.NewEdgeCard(widgets.Warning, widgets.Column(6, w.voided(s.void)...)))
 	}
+	if s.request != nil {
+		objs = append(objs, s.about())
+	}
 	objs = append(objs, widgets.NewCard(s.who()), widgets.NewCard(s.checklist()), s.signatures())
 	if s.person != "" {
 		objs = append(objs, widgets.NewCard(widgets.Column(12, text(style.BodyStrong, w.t("signoff.key", "name", s.name(s.person))), s.key.draw())))
+	}
+	if s.request == nil && !w.demo {
+		objs = append(objs, s.elsewhere())
 	}
 	p.content = widgets.Column(style.Gap, objs...)
 	s.buttons(p)
@@ -383,6 +403,9 @@ func (s *signOff) refoot() {
 		return
 	}
 	p := page{cancel: s.w.home}
+	if s.request != nil {
+		p.cancel = s.w.closeAside
+	}
 	s.buttons(&p)
 	s.w.refoot(p)
 }
@@ -579,7 +602,7 @@ func (s *signOff) evidence(it compliance.Item) []widgets.KeyValue {
 		out = append(out, widgets.KeyValue{Key: w.evidenceName(name), Value: value})
 	}
 	for i, src := range f.Sources {
-		if i == mostSources {
+		if i == mostSources || s.request != nil { // they lie on the machine that asks
 			break
 		}
 		out = append(out, widgets.KeyValue{Key: w.t("evidence.open"), Value: widgets.Wrapping(0, widgets.LinkButton(shorten(src.Path, 60), func() { w.openEvidence(src) }))})

@@ -182,6 +182,7 @@ func (s *smoke) page() page {
 		p.content = s.results()
 		p.hint = w.t("smoke.hint")
 		p.cancel, p.words = w.home, map[string]string{"cancel": w.t("smoke.later")}
+		p.extra = []action{{label: w.t("opinion.open"), do: func() { w.aside(&opinion{w: w, tested: s.tested}) }}}
 		p.primary = &action{label: w.t("smoke.next"), do: func() { s.next(s.tested) }}
 	case s.problem != nil:
 		p.title, p.lead = s.problem.title(), w.t("smoke.failed.lead")
@@ -300,8 +301,12 @@ func (s *smoke) results() fyne.CanvasObject {
 	}
 	chart := widgets.Column(6, text(style.Head, w.t("smoke.chart")), widgets.NewLatencyChart(w.t("smoke.limit"), w.ms, proof.LimitMS, points...))
 	objs := []fyne.CanvasObject{widgets.NewCard(widgets.Row(28, []float32{1, 1}, facts, chart))}
+	tried := s.tried()
+	if len(tried) > 0 { // what was tried stands above the cases, those of variants that failed below
+		objs, tried = append(objs, tried[0]), tried[1:]
+	}
 	objs = append(objs, widgets.NewCard(s.w.caseTable(s.cases())))
-	return widgets.Column(style.Gap, append(objs, s.tried()...)...)
+	return widgets.Column(style.Gap, append(objs, tried...)...)
 }
 
 // cases are those of the report, or of the record where the report is gone.

@@ -114,14 +114,21 @@ func (s *start) page() page {
 			objs = append(objs, widgets.NewCard(s.versions()))
 		}
 	}
-	p.content = widgets.Column(style.Gap, objs...)
-	p.extra = append(p.extra, action{label: w.t("start.verify"), do: w.verifyOnly})
+	if !w.demo {
+		objs = append(objs, widgets.Wrapping(8, text(style.BodyDim, w.t("request.question")), widgets.LinkButton(w.t("request.open.do"), w.openRequest)))
+	}
+	var links []fyne.CanvasObject
 	if w.status.Policy {
-		p.extra = append(p.extra, action{label: w.t("start.people"), do: w.people})
+		links = append(links, widgets.LinkButton(w.t("start.people"), w.people))
 	}
 	if w.status.Trust {
-		p.extra = append(p.extra, action{label: w.t("start.trust"), do: w.trustedKeys})
+		links = append(links, widgets.LinkButton(w.t("start.trust"), w.trustedKeys))
 	}
+	if len(links) > 0 {
+		objs = append(objs, widgets.Wrapping(16, links...))
+	}
+	p.content = widgets.Column(style.Gap, objs...)
+	p.extra = append(p.extra, action{label: w.t("start.verify"), do: w.verifyOnly})
 	if w.demo {
 		p.extra = append(p.extra, action{label: w.t("demo.end"), do: w.endDemo})
 	}
@@ -270,8 +277,12 @@ func (s *start) versions() fyne.CanvasObject {
 	if _, ok := w.status.Stages[slot.Paper]; !ok {
 		return t
 	}
-	links := widgets.Wrapping(16, widgets.LinkButton(w.t("start.live"), w.live), widgets.Wrapping(8, text(style.BodyDim, w.t("start.reports")), w.reportLinks(reportsOf(w.status, w.approved()))))
-	return widgets.Column(8, t, links)
+	ways := []fyne.CanvasObject{widgets.LinkButton(w.t("start.live"), w.live)}
+	if back := w.status.Stages[slot.Live].Previous; back != "" {
+		ways = append(ways, widgets.LinkButton(w.t("live.rollback", "version", printable.Line(back, 80)), w.rollBack))
+	}
+	ways = append(ways, text(style.BodyDim, w.t("start.reports")))
+	return widgets.Column(8, t, widgets.Wrapping(16, append(ways, w.reportLinks(reportsOf(w.status, w.approved()))...)...))
 }
 
 // used says what a version is there for.

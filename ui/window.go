@@ -166,7 +166,7 @@ func (w *Window) arrived() {
 // home shows the first screen: the start, or the first start while no vendor is known.
 func (w *Window) home() {
 	w.refreshStatus()
-	w.under = nil
+	w.leaveUnder()
 	if w.status == nil && w.trouble == nil {
 		w.show(&opening{w})
 		return
@@ -209,6 +209,16 @@ func (w *Window) aside(s screen) {
 	w.under = append(w.under, w.current)
 	w.current = nil // it is not left: it waits
 	w.show(s)
+}
+
+// leaveUnder gives up the pages that wait below pages beside the journey.
+func (w *Window) leaveUnder() {
+	for _, s := range w.under {
+		if l, ok := s.(leaver); ok {
+			l.leave()
+		}
+	}
+	w.under = nil
 }
 
 // closeAside returns from a page beside the journey.
@@ -319,6 +329,7 @@ func (w *Window) end() {
 	if l, ok := w.current.(leaver); ok {
 		l.leave()
 	}
+	w.leaveUnder()
 	w.dropDemo()
 	w.win.SetCloseIntercept(nil)
 	w.win.Close()

@@ -164,6 +164,7 @@ func (b *builder) forest(prefix string, targets int) (*forest, error) {
 	at := make(map[key]int, n)
 	f := &forest{nodes: make([]treeNode, n)}
 	known := map[int64]bool{}
+	var odd error // sound, but beyond what the evaluator takes
 	for i := range n {
 		k := key{trees[i], ids[i]}
 		if _, ok := at[k]; ok {
@@ -172,7 +173,7 @@ func (b *builder) forest(prefix string, targets int) (*forest, error) {
 		at[k] = i
 		if i == 0 || trees[i] != trees[i-1] {
 			if known[trees[i]] {
-				return nil, unsupported("a tree whose nodes do not stand together")
+				odd = unsupported("a tree whose nodes do not stand together")
 			}
 			known[trees[i]] = true
 			f.roots = append(f.roots, i)
@@ -223,10 +224,13 @@ func (b *builder) forest(prefix string, targets int) (*forest, error) {
 	}
 	for i := range f.nodes {
 		if f.nodes[i].mode == leafNode && len(f.nodes[i].weights) == 0 {
-			return nil, invalid("leaf %d of tree %d has no weight", ids[i], trees[i])
+			odd = unsupported("leaf %d of tree %d without a weight, which engines read differently", ids[i], trees[i])
 		}
 	}
-	return f, f.check()
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	return f, odd
 }
 
 // scores are the sums of one row; has tells which targets any leaf spoke about.

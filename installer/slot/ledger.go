@@ -111,6 +111,16 @@ func (l *Ledger) Done(event string) []Mark {
 	return out
 }
 
+// DoneAt is the last concluded change of one kind at a path.
+func (l *Ledger) DoneAt(event, path string) (Mark, bool) {
+	for _, m := range slices.Backward(l.done) {
+		if m.Event == event && m.Path == path {
+			return m, true
+		}
+	}
+	return Mark{}, false
+}
+
 // Below lists the paths that begin with a prefix and that the logs last made something, sorted.
 func (l *Ledger) Below(prefix string) []string {
 	var out []string

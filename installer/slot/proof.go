@@ -183,6 +183,35 @@ type Approvals struct {
 // all of them by the policy. E-SIGNOFF-INVALID for a signature that is gone or changed, E-RECORD-EDITED for a report
 // beside it; E-POLICY-NONE without a policy.
 func (d *Dir) Approvals(l *Ledger, policy *compliance.Policy, stage Stage, r *Record, manifest []byte) (*Approvals, error) {
+	out, err := d.gather(l, policy, stage, r, manifest)
+	if err != nil {
+		return nil, err
+	}
+	out.Approval, err = compliance.CheckApprovals(policy, out.Envelopes, out.Want)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Anew is a stage as it stands when people sign it anew: no signature counts. Beside it are those that counted, refusals too, which are to be
+// set aside; they are what the log took in.
+func (d *Dir) Anew(l *Ledger, policy *compliance.Policy, stage Stage, r *Record, manifest []byte) (*Approvals, []SignOff, error) {
+	out, err := d.gather(l, policy, stage, r, manifest)
+	if err != nil {
+		return nil, nil, err
+	}
+	aside := out.SignOffs
+	out.SignOffs, out.Envelopes = nil, nil
+	out.Approval, err = compliance.CheckApprovals(policy, nil, out.Want)
+	if err != nil {
+		return nil, nil, err
+	}
+	return out, aside, nil
+}
+
+// gather collects the sign-offs that count and proves each file by the log; it judges none.
+func (d *Dir) gather(l *Ledger, policy *compliance.Policy, stage Stage, r *Record, manifest []byte) (*Approvals, error) {
 	if policy == nil {
 		return nil, fault.New(fault.PolicyNone, "the site has no policy that says who may sign for stage %q", stage).With("stage", string(stage))
 	}
@@ -224,10 +253,6 @@ func (d *Dir) Approvals(l *Ledger, policy *compliance.Policy, stage Stage, r *Re
 		if err == nil { // one that is gone is missed by the decision that names it
 			out.Want.Forms[Sum(form)] = form
 		}
-	}
-	out.Approval, err = compliance.CheckApprovals(policy, out.Envelopes, out.Want)
-	if err != nil {
-		return nil, err
 	}
 	return out, nil
 }
