@@ -3,10 +3,11 @@ export CGO_ENABLED := 0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0-dev)
 EPOCH   ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.builtUnix=$(EPOCH)
+BIG ?= 5G
 MINGW ?= x86_64-w64-mingw32-gcc
 GOFLAGS_BUILD := -trimpath -ldflags "$(LDFLAGS)"
 
-.PHONY: build window e2e screenshots test demo offline real peers big bench generate windows darwin clean
+.PHONY: build window e2e screenshots test demo offline real peers big bench bench-window generate windows darwin clean
 
 build: ## the static program, bin/sluice
 	go build $(GOFLAGS_BUILD) -o bin/sluice .
@@ -37,10 +38,13 @@ peers: build ## cosign and OpenSSL check what this program signs, offline, and r
 	bash scripts/peers.sh
 
 big: build ## a 5 GiB bundle in three volumes over two sticks: one missing, one damaged, then complete
-	bash scripts/big.sh
+	bash scripts/big.sh $(BIG)
 
 bench: build ## figures of docs/performance.md, as ratios against other tools in the same run
 	bash scripts/bench.sh
+
+bench-window: window ## figures of docs/performance.md, section Window: first painted frame, and input while 1 GiB is installed
+	bash scripts/bench-window.sh
 
 generate: ## the demo model and the generated documents, reproducibly
 	go generate ./...

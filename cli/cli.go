@@ -287,11 +287,15 @@ func usage(format string, args ...any) error { return fault.New(fault.Usage, for
 
 // rootDir finds the installation's folder, as docs/commands.md says.
 func (a *app) rootDir() (string, error) {
-	if a.root != "" {
-		return filepath.Abs(a.root)
-	}
-	if v := a.env.Getenv("SLUICE_ROOT"); v != "" {
-		return filepath.Abs(v)
+	for _, dir := range []string{a.root, a.env.Getenv("SLUICE_ROOT")} {
+		if dir == "" {
+			continue
+		}
+		abs, err := filepath.Abs(dir)
+		if err != nil { // the folder that we are in was deleted
+			return "", usage("the root %q is relative, and the current folder is not there: %v", dir, err)
+		}
+		return abs, nil
 	}
 	file, fallback := "/etc/sluice/root", "/var/lib/sluice"
 	if runtime.GOOS == "windows" {

@@ -17,9 +17,6 @@ import (
 	"sluice/verify"
 )
 
-// statementName is where the vendor's statement about programs lies: beside them.
-const statementName = "programs.sig"
-
 func (a *app) versionVerbs() []*cobra.Command {
 	return []*cobra.Command{a.verb("version", "version", cobra.NoArgs, nil, func(ctx context.Context, _ []string) (result, error) { return a.versions(ctx) })}
 }
@@ -84,7 +81,7 @@ func (a *app) verifyProgram(ctx context.Context, path, statement string) (result
 	}
 	var raw []byte
 	if statement == "" {
-		beside := filepath.Join(filepath.Dir(path), statementName)
+		beside := filepath.Join(filepath.Dir(path), verify.ProgramStatementFile)
 		if _, err := os.Lstat(beside); err == nil {
 			statement = beside
 		}
@@ -129,7 +126,7 @@ func (r *programResult) text(p *printer) {
 // signPrograms makes the statement about a release's programs.
 func (a *app) signPrograms(paths []string, version, out string, k *keyFlags) (result, error) {
 	if out == "" {
-		return nil, usage("sign --program wants --out FILE, usually %s beside the programs", statementName)
+		return nil, usage("sign --program wants --out FILE, usually %s beside the programs", verify.ProgramStatementFile)
 	}
 	keys, err := k.load(a)
 	if err != nil {

@@ -191,18 +191,7 @@ func (s *signoffFlags) requestRole(q *installer.OpenedRequest) (string, error) {
 		}
 		return q.Policy().RoleFor(p, r.Stage, "")
 	}
-	var missing []string
-	have := map[string]bool{}
-	for _, x := range q.Signed() {
-		if x.Decision.Stage == r.Stage {
-			have[x.Role] = true
-		}
-	}
-	for _, role := range q.Policy().Stages[r.Stage].Roles {
-		if !have[role] {
-			missing = append(missing, role)
-		}
-	}
+	missing := q.Approval().MissingRoles
 	if len(missing) != 1 {
 		return "", usage("--operator ID or --role is missing: the stage asks for %q", q.Policy().Stages[r.Stage].Roles)
 	}

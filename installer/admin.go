@@ -390,8 +390,8 @@ func (in *Installer) VerifyInstalled(ctx context.Context, dir string) (*Authenti
 // Uninstall removes programs, models and records. Keys, policy, audit, reports and the machine's key stay, so that
 // what was decided here can still be proven; with purge everything below the root goes.
 func (in *Installer) Uninstall(ctx context.Context, purge bool) error {
-	if _, err := os.Stat(in.c.Root); errors.Is(err, fs.ErrNotExist) {
-		return fault.New(fault.BundleMissing, "there is no installation in %q", in.c.Root).With("root", in.c.Root)
+	if err := in.begun(); err != nil {
+		return err
 	}
 	_, err := write(ctx, in, demands{what: "uninstall", urgent: true}, func(w *work) (struct{}, error) {
 		if purge {
@@ -408,6 +408,19 @@ func (in *Installer) Uninstall(ctx context.Context, purge bool) error {
 		_ = os.Remove(in.c.Root) // when it is empty
 	}
 	return err
+}
+
+// begun refuses a folder that is no installation: a root that was typed wrongly may have a bin of its own.
+func (in *Installer) begun() error {
+	dir, err := slot.Open(in.c.Root)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if !dir.Begun() {
+		return fault.New(fault.BundleMissing, "there is no installation in %q", in.c.Root).With("root", in.c.Root)
+	}
+	return nil
 }
 
 func (w *work) uninstall() error {
@@ -443,20 +456,24 @@ func (w *work) uninstall() error {
 			return err
 		}
 	}
-	for _, name := range []string{slot.BundlesDir, slot.BinDir, slot.EnginesDir, slot.StagingDir, slot.LeasesDir} {
+	for _, name := range []string{slot.BundlesDir, slot.EnginesDir, slot.StagingDir, slot.LeasesDir} {
 		if err := fsx.RemoveAll(w.dir.Root(), name); err != nil {
 			return err
 		}
 	}
+	_ = w.dir.Root().Remove(slot.BinDir) // when it is empty: the folder may hold programs of others
 	return w.note(audit.Demo, "uninstall", audit.StatusDone, nil, nil, nil)
 }
 
 // purge removes only what this program makes: a root may lie in a folder with other things.
 func (w *work) purge() error {
-	for _, name := range []string{slot.ModelsDir, slot.BinDir, slot.EnginesDir, slot.StagingDir, slot.ReportsDir, "audit", slot.MachineDir, slot.LeasesDir} {
+	// The machine's key goes last: by it a purge that was interrupted finds its installation again.
+	for _, name := range []string{slot.ModelsDir, slot.BinDir + "/" + programName, slot.EnginesDir, slot.StagingDir, slot.ReportsDir, "audit",
+		slot.LeasesDir, slot.MachineDir} {
 		if err := fsx.RemoveAll(w.dir.Root(), name); err != nil {
 			return err
 		}
 	}
+	_ = w.dir.Root().Remove(slot.BinDir) // when it is empty
 	return nil
 }

@@ -14,3 +14,9 @@ func allocated(fi fs.FileInfo) int64 {
 	}
 	return 0
 }
+
+// linked says whether a file has more than one name.
+func linked(fi fs.FileInfo) bool {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return ok && st.Nlink > 1
+}

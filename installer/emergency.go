@@ -26,6 +26,9 @@ func checkReason(emergency bool, reason string) error {
 	case !emergency:
 		return nil
 	}
+	if err := checkWords("reason", reason); err != nil {
+		return err
+	}
 	if err := (&slot.Emergency{Reason: reason, By: "somebody", At: "2000-01-01T00:00:00Z"}).Check(); err != nil {
 		return fault.New(fault.Usage, "%w", err)
 	}
@@ -150,6 +153,9 @@ type ReviewResult struct {
 func (in *Installer) Review(ctx context.Context, o ReviewOptions) (*ReviewResult, error) {
 	if strings.TrimSpace(o.Comment) == "" {
 		return nil, fault.New(fault.Usage, "a review without a comment: what was looked at and found")
+	}
+	if err := checkWords("comment", o.Comment); err != nil {
+		return nil, err
 	}
 	return write(ctx, in, demands{what: "review", actor: o.Operator, stage: slot.Live}, func(w *work) (*ReviewResult, error) {
 		return w.review(ctx, o)

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"sluice/bundle"
 	"sluice/internal/fault"
@@ -54,6 +55,9 @@ func New(c Config) (*Installer, error) {
 	abs, err := filepath.Abs(c.Root)
 	if err != nil {
 		return nil, fault.New(fault.Usage, "finding root %q: %w", c.Root, err)
+	}
+	if !utf8.ValidString(abs) { // records and requests to the inference process name files below it, in JSON
+		return nil, fault.New(fault.Usage, "root %q is not valid UTF-8", abs)
 	}
 	c.Root = abs
 	if c.Clock == nil {

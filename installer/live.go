@@ -117,6 +117,7 @@ func (in *Installer) Disable(ctx context.Context, operator, reason string) error
 	if operator == "" {
 		operator = fsx.Account()
 	}
+	operator, reason = fitWords(operator), fitWords(reason) // a stop never fails for words
 	stop := &slot.Stop{Schema: slot.StopSchema, At: in.now(), Operator: operator, Reason: reason}
 	first := in.mark(stop, false)
 	if fault.CodeOf(first) == fault.BundleMissing { // no root: do not make one
@@ -270,6 +271,9 @@ func (in *Installer) LeaseClear(ctx context.Context, name, operator, reason stri
 func (in *Installer) Rollback(ctx context.Context, o RollbackOptions) (*slot.Record, error) {
 	if o.Reason == "" {
 		return nil, fault.New(fault.Usage, "a rollback without a reason")
+	}
+	if err := checkWords("reason", o.Reason); err != nil {
+		return nil, err
 	}
 	return write(ctx, in, demands{what: "rollback", actor: o.Operator, stage: slot.Live}, func(w *work) (*slot.Record, error) {
 		return w.rollback(ctx, o)

@@ -464,6 +464,7 @@ func (q *OpenedRequest) Approval() *compliance.Approval { return q.stage }
 // RequestSignOptions are a person's decision about a request.
 type RequestSignOptions struct {
 	Key     ed25519.PrivateKey
+	Person  string // id of whoever decides; empty: whose key it is
 	Role    string // which of the person's roles; empty: the only one that the stage asks for
 	Meaning compliance.Meaning
 	Answers *compliance.Answers
@@ -500,6 +501,9 @@ func (q *OpenedRequest) Sign(o RequestSignOptions) ([]byte, error) {
 	person, err := q.Person(pub)
 	if err != nil {
 		return nil, err
+	}
+	if o.Person != "" && o.Person != person.ID {
+		return nil, fault.New(fault.KeyUnfit, "the key is %q's, want one of %q", person.ID, o.Person).With("key_id", pub.ID())
 	}
 	r := q.request
 	if o.Refuse && o.Reason == "" {

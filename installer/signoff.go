@@ -86,6 +86,9 @@ func (in *Installer) SignOff(ctx context.Context, t *Tested, o SignOffOptions) (
 	if o.Refuse && o.Reason == "" {
 		return nil, fault.New(fault.Usage, "a refusal without a reason")
 	}
+	if err := checkWords("reason", o.Reason); err != nil {
+		return nil, err
+	}
 	if o.Lang == "" {
 		o.Lang = in.c.Lang
 	}

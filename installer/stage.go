@@ -184,7 +184,8 @@ func variantProgress(p progress.Func, variant string) progress.Func {
 	return func(e progress.Event) { e.Variant = variant; p(e) }
 }
 
-// prune removes from leftovers whatever is not a regular file that the variant lists.
+// prune removes from leftovers whatever is not a regular file that the variant lists, or a folder for one. A file that
+// has a second name elsewhere is none of ours: writing here would change it there.
 func (w *work) prune(partial string, paths []string) error {
 	want := map[string]bool{}
 	for _, p := range paths {
@@ -193,6 +194,10 @@ func (w *work) prune(partial string, paths []string) error {
 	if fi, err := w.dir.Root().Lstat(partial); err == nil && !fi.IsDir() {
 		return fsx.RemoveAll(w.dir.Root(), partial)
 	}
+	folders := map[string]bool{}
+	for _, d := range foldersOf(partial, paths) {
+		folders[d] = true
+	}
 	var drop []string
 	err := fs.WalkDir(w.dir.Root().FS(), partial, func(p string, e fs.DirEntry, err error) error {
 		switch rel := strings.TrimPrefix(p, partial+"/"); {
@@ -200,12 +205,19 @@ func (w *work) prune(partial string, paths []string) error {
 			return fs.SkipAll
 		case err != nil:
 			return err
-		case e.IsDir(), e.Type().IsRegular() && want[rel]:
+		case e.IsDir() && folders[p]:
 			return nil
-		default:
-			drop = append(drop, p)
+		case e.Type().IsRegular() && want[rel]:
+			if fi, err := e.Info(); err != nil || linked(fi) {
+				drop = append(drop, p)
+			}
 			return nil
 		}
+		drop = append(drop, p)
+		if e.IsDir() {
+			return fs.SkipDir
+		}
+		return nil
 	})
 	if err != nil {
 		return fsx.Classify(err, "walking", partial)

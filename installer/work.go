@@ -68,6 +68,12 @@ func write[T any](ctx context.Context, in *Installer, d demands, step func(w *wo
 	if d.actor == "" {
 		d.actor = in.c.Operator
 	}
+	if d.urgent {
+		d.actor = fitWords(d.actor)
+	}
+	if err := checkWords("operator", d.actor); err != nil {
+		return none, in.unlogged(err)
+	}
 	if !in.working.TryLock() {
 		return none, in.unlogged(fault.New(fault.Locked, "another step is at work in this program"))
 	}

@@ -31,7 +31,6 @@ X.XInternAtom.argtypes = [P, c.c_char_p, I]
 X.XTranslateCoordinates.argtypes = [P, UL, UL, I, I, c.POINTER(I), c.POINTER(I), c.POINTER(UL)]
 X.XQueryTree.argtypes = [P, UL, c.POINTER(UL), c.POINTER(UL), c.POINTER(c.POINTER(UL)), c.POINTER(c.c_uint)]
 X.XFree.argtypes = [P]
-X.XFetchName.argtypes = [P, UL, c.POINTER(c.c_char_p)]
 X.XGetGeometry.argtypes = [P, UL, c.POINTER(UL)] + [c.POINTER(I)] * 2 + [c.POINTER(c.c_uint)] * 4
 X.XDisplayWidth.argtypes = X.XDisplayHeight.argtypes = [P, I]
 T.XTestFakeKeyEvent.argtypes = [P, c.c_uint, I, UL]
@@ -44,7 +43,12 @@ class Image(c.Structure):
                 ("bit_order", I), ("pad", I), ("depth", I), ("bytes_per_line", I)]
 
 
+class Text(c.Structure):
+    _fields_ = [("value", c.c_char_p), ("encoding", UL), ("format", I), ("nitems", UL)]
+
+
 X.XDestroyImage.argtypes = [P]
+X.XGetWMName.argtypes = [P, UL, c.POINTER(Text)]
 # A window may go away between two calls: that is an answer here, not the end of the program.
 ignore = c.CFUNCTYPE(I, P, P)(lambda d, e: 0)
 X.XSetErrorHandler(ignore)
@@ -74,8 +78,8 @@ def find(at=None):
     if kids:
         X.XFree(kids)
     for w in ids:
-        name = c.c_char_p()
-        if X.XFetchName(display, w, c.byref(name)) and name.value.startswith(b"Sluice"):
+        name = Text()  # in whatever encoding: pages have other letters in their names, and XFetchName knows Latin-1 only
+        if X.XGetWMName(display, w, c.byref(name)) and (name.value or b"").startswith(b"Sluice"):
             x, y, wd, ht, b, d = I(), I(), c.c_uint(), c.c_uint(), c.c_uint(), c.c_uint()
             X.XGetGeometry(display, w, c.byref(r), c.byref(x), c.byref(y), c.byref(wd), c.byref(ht), c.byref(b), c.byref(d))
             if wd.value > 200:

@@ -8,6 +8,7 @@ size=${1:-5G}
 work=$(mktemp -d "${2:-${TMPDIR:-/tmp}}/big.XXXXXX")
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 sluice=$PWD/bin/sluice
+export SOURCE_DATE_EPOCH=$(date +%s) # one time for both builds: else they differ by some bytes, and the cut has a fourth piece
 say() { printf '\n== %s\n' "$*"; }
 # refused STATUS CODE ARGS: the program must refuse in just this way.
 refused() {

@@ -130,13 +130,13 @@ still
 shot emergency-reviewed
 press Return
 
-# --- the key that signed what is live has leaked: a stick brings the revocation, its bundle is refused and the gate closes
-"$SLUICE" trust revoke --of oem --pub "$vendor/oem-signing.pub" --reason "leaked, see the call of 14:20" --key "$vendor/oem-root.key" --out "$WORK/revocations.json" --quiet
-release 2.3.0 "$vendor/oem-signing.key"
+# --- the keys of the supplier's build machine have leaked, the one too that signed what is live: a stick brings the revocation, its bundle is refused and the gate closes
+"$SLUICE" trust revoke --of oem --pub "$vendor/oem-signing.pub" --pub "$vendor/oem-next.pub" --reason "leaked, see the call of 14:20" --key "$vendor/oem-root.key" --out "$WORK/revocations.json" --quiet
+release 2.3.0 "$vendor/oem-next.key"
 on_stick "$RELEASE" "$WORK/revocations.json"
 to_source install_beside
 primary
-at "Tego pakietu nie wolno użyć"
+at "To zostało unieważnione"
 shot revoked
 says 'E-REVOKED' check
 press Return

@@ -360,4 +360,6 @@ else
 fi
 
 window_down
+. scripts/e2e-trust.sh
+window_down
 echo "e2e: passed in $(($(date +%s) - BEGAN)) s; pictures are in dist/e2e"

@@ -131,7 +131,7 @@ primary() {
 primary_on() {
 	local dot
 	dot=$(import -window "$WIN" -crop 1x1+$((${WIDTH:-1100} - 60))+$((${HEIGHT:-720} - 20)) -depth 8 rgb:- | od -An -tx1 | tr -d ' \n')
-	case $dot in 0f5fa6 | 5aa9f0 | ffff00) return 0 ;; esac # light, dark, high contrast
+	case $dot in 0f5fa6 | 5aa9f0 | ffe600) return 0 ;; esac # light, dark, high contrast
 	return 1
 }
 

@@ -24,7 +24,7 @@ func (w *Window) emergencies() []fyne.CanvasObject {
 			lines = append(lines, text(style.SmallDim, l))
 		}
 		if _, here := w.current.(*review); !here && e.Review == "owed" && len(e.People) > 0 {
-			lines = append(lines, widgets.LinkButton(w.t("review.open"), func() { w.aside(newReview(w, *e)) }))
+			lines = append(lines, widgets.Wrapping(0, widgets.LinkButton(w.t("review.open"), func() { w.aside(newReview(w, *e)) })))
 		}
 		out = append(out, widgets.Inset(0, 0, 0, 16, widgets.NewEdgeCard(widgets.Wrong, widgets.Column(4, lines...))))
 	}
@@ -37,9 +37,9 @@ func (w *Window) emergencyLines(e *installer.EmergencyView) []string {
 	say := w.lang.Text
 	switch {
 	case e.Review == "accepted":
-		out = append(out, say("emergency.accepted", "version", e.Version, "person", printable.Line(e.Reviewer, 80)))
+		out = append(out, say("emergency.accepted", "version", e.Version, "person", w.names([]string{e.Reviewer})))
 	case e.Review == "refused":
-		out = append(out, say("emergency.refused", "version", e.Version, "person", printable.Line(e.Reviewer, 80)))
+		out = append(out, say("emergency.refused", "version", e.Version, "person", w.names([]string{e.Reviewer})))
 	case len(e.People) == 0:
 		out = append(out, say("emergency.owed-nobody"))
 	default:
@@ -49,18 +49,4 @@ func (w *Window) emergencyLines(e *installer.EmergencyView) []string {
 		out = append(out, say("emergency.left", "left", w.left(time.Duration(e.SecondsLeft)*time.Second)))
 	}
 	return out
-}
-
-// programWarning says that this program is not the installed one; nil when it is, or none is installed.
-func (w *Window) programWarning() fyne.CanvasObject {
-	p := w.status.Program
-	if p == nil || p.Installed == nil || p.Running.Path == "" && p.Running.Version == "" {
-		return nil
-	}
-	key := "program." + p.Relation
-	switch p.Relation {
-	case "older", "newer", "other":
-		return widgets.NewEdgeCard(widgets.Warning, text(style.Body, w.lang.Text(key, "this", printable.Line(p.Running.Version, 60), "installed", printable.Line(p.Installed.Version, 60))))
-	}
-	return nil
 }

@@ -2,13 +2,17 @@ package ui
 
 import (
 	"context"
+	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/storage"
 
+	"sluice/hwprobe"
 	"sluice/internal/fault"
 	"sluice/internal/fsx"
 	"sluice/internal/printable"
@@ -16,7 +20,10 @@ import (
 
 // saveCopy asks where to put a file and writes it there; it begins at a stick that is plugged in. What goes wrong is said
 // on top of the page.
-func (w *Window) saveCopy(name string, content []byte) {
+func (w *Window) saveCopy(name string, content []byte) { w.saveThen(name, content, nil) }
+
+// saveThen is saveCopy that tells when the file is on the disk; saved may be nil.
+func (w *Window) saveThen(name string, content []byte, saved func()) {
 	if w.win.Canvas().Overlays().Top() != nil {
 		return // dialogs never stack
 	}
@@ -31,7 +38,7 @@ func (w *Window) saveCopy(name string, content []byte) {
 			}
 			path := filepath.FromSlash(out.URI().Path())
 			_ = out.Close() // it is written so that a stick may be pulled
-			w.save(path, content)
+			w.save(path, content, saved)
 		}, w.win)
 		d.SetFileName(name)
 		d.SetTitleText(w.t("pick.save.title"))
@@ -44,7 +51,7 @@ func (w *Window) saveCopy(name string, content []byte) {
 }
 
 // save writes a file as a whole, on the disk before it is called saved.
-func (w *Window) save(path string, content []byte) {
+func (w *Window) save(path string, content []byte, saved func()) {
 	w.run(func(context.Context) error {
 		dir, err := os.OpenRoot(filepath.Dir(path))
 		if err != nil {
@@ -56,6 +63,9 @@ func (w *Window) save(path string, content []byte) {
 		if err != nil {
 			w.tell(err)
 			return
+		}
+		if saved != nil {
+			saved()
 		}
 		w.inform(w.t("save.done"), w.t("save.done.where", "path", printable.Line(path, 300)))
 	})
@@ -72,6 +82,41 @@ func (w *Window) stick(then func(mount string)) {
 			break
 		}
 	}, func(bool) { then(mount) })
+}
+
+// filesOn finds files on drives that a person may mean, a few at most.
+func filesOn(ctx context.Context, drives []hwprobe.Drive, fits func(path string) bool) []string {
+	var out []string
+	for _, d := range drives {
+		entries := 0
+		_ = filepath.WalkDir(d.Mount, func(path string, e fs.DirEntry, err error) error {
+			if ctx.Err() != nil || len(out) >= 5 {
+				return fs.SkipAll
+			}
+			if err != nil {
+				return nil
+			}
+			if entries++; entries > maxEntries {
+				return fs.SkipAll
+			}
+			if rel, rerr := filepath.Rel(d.Mount, path); e.IsDir() && (rerr != nil || strings.Count(rel, string(filepath.Separator)) >= maxDepth) {
+				return fs.SkipDir
+			}
+			if e.Type().IsRegular() && fits(path) {
+				out = append(out, path)
+			}
+			return nil
+		})
+	}
+	return out
+}
+
+// showFolder opens the folder of a file in the system's own way.
+func (w *Window) showFolder(file string) {
+	at := &url.URL{Scheme: "file", Path: filepath.ToSlash(filepath.Dir(file))}
+	if err := w.c.App.OpenURL(at); err != nil {
+		w.tell(fault.New(fault.IO, "opening folder %q: %w", filepath.Dir(file), err).With("path", filepath.Dir(file)))
+	}
 }
 
 // folder is a place where a dialog begins; nil for one that is not there.

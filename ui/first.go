@@ -2,7 +2,6 @@ package ui
 
 import (
 	"context"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -115,36 +114,17 @@ func (s *trust) again() {
 
 // lists finds the lists of a vendor or site on drives, by name and by what they say of themselves.
 func lists(ctx context.Context, of verify.Root, drives []hwprobe.Drive) []string {
-	var out []string
-	for _, d := range drives {
-		entries := 0
-		_ = filepath.WalkDir(d.Mount, func(path string, e fs.DirEntry, err error) error {
-			if ctx.Err() != nil || len(out) >= 5 {
-				return fs.SkipAll
-			}
-			if err != nil {
-				return nil
-			}
-			if entries++; entries > maxEntries {
-				return fs.SkipAll
-			}
-			if rel, rerr := filepath.Rel(d.Mount, path); e.IsDir() && (rerr != nil || strings.Count(rel, string(filepath.Separator)) >= maxDepth) {
-				return fs.SkipDir
-			}
-			if !e.Type().IsRegular() || !strings.HasSuffix(e.Name(), ".root.json") {
-				return nil
-			}
-			raw, err := readFile(path, verify.MaxRootSize)
-			if err != nil {
-				return nil // it can still be named, and is complained of then
-			}
-			if info, err := verify.DescribeRoot(raw); err == nil && (info.Of == "" || info.Of == of) {
-				out = append(out, path)
-			}
-			return nil
-		})
-	}
-	return out
+	return filesOn(ctx, drives, func(path string) bool {
+		if !strings.HasSuffix(path, ".root.json") {
+			return false
+		}
+		raw, err := readFile(path, verify.MaxRootSize)
+		if err != nil {
+			return false // it can still be named, and is complained of then
+		}
+		info, err := verify.DescribeRoot(raw)
+		return err == nil && (info.Of == "" || info.Of == of)
+	})
 }
 
 // probe finds out whether the installation's folder can be written.
@@ -295,7 +275,7 @@ func (s *trust) page() page {
 		}}}
 	var cards []fyne.CanvasObject
 	if s.of == verify.Oem {
-		p.extra = []action{{label: w.t("first.demo"), do: w.startDemo}, {label: w.t("request.open.do"), do: w.openRequest}}
+		p.extra = []action{{label: w.t("first.demo"), do: w.startDemo}}
 		cards = append(cards, s.folderCard())
 	} else {
 		p.extra = []action{{label: w.t("first.later"), do: w.home}}
@@ -307,6 +287,9 @@ func (s *trust) page() page {
 	case s.raw != nil:
 		cards = append(cards, s.aboutCard())
 		p.focus = nil
+	}
+	if s.of == verify.Oem { // signing somebody's request needs nothing on this computer
+		cards = append(cards, w.papers())
 	}
 	p.content = widgets.Column(style.Gap, cards...)
 	return p

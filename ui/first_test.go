@@ -201,7 +201,7 @@ func TestSiteAndPeople(t *testing.T) {
 
 	b.tap("Dodaj osobę")
 	add = b.current.(*addPerson)
-	if offered[add.chosen] != "compliance" {
+	if add.offered[add.chosen] != "compliance" {
 		t.Error("the missing role is not suggested")
 	}
 	typeInto(add.name, "Jan Kowalski")

@@ -53,7 +53,6 @@ func (s *helpPage) page() page {
 		widgets.KeyValue{Key: w.t("help.place.root"), Value: folder(".")},
 		widgets.KeyValue{Key: w.t("help.place.log"), Value: folder(slot.AuditDir)},
 		widgets.KeyValue{Key: w.t("help.place.reports"), Value: folder(slot.ReportsDir)},
-		widgets.KV(w.t("help.place.version"), w.c.Version),
 	)
 	card := func(key string, body ...fyne.CanvasObject) fyne.CanvasObject {
 		return widgets.NewCard(widgets.Column(10, append([]fyne.CanvasObject{text(style.Heading, w.t(key))}, body...)...))
@@ -66,8 +65,9 @@ func (s *helpPage) page() page {
 			card("help.words", explain("word", helpWords)),
 			card("help.keys", widgets.NewKeyValues(keys...)),
 			card("help.places", places),
+			card("help.program", w.programs()...),
 			card("help.cli", text(style.Body, w.t("help.cli.text")), text(style.Mono, "sluice status\nsluice help\nsluice demo")),
 		),
-		primary: &action{label: w.t("button.close"), do: w.closeAside},
+		escape: w.closeAside, primary: &action{label: w.t("button.close"), do: w.closeAside},
 	}
 }

@@ -30,8 +30,10 @@ type live struct {
 	reports  []report        // the sign-off records that there are
 	approved string          // the version that everybody signed for and that is not on; empty: none
 	problem  *problem
-	bots     bool   // off or rolled back just now: running bots have not confirmed
-	doing    string // key of what runs now
+	halted   bool            // off or rolled back just now: running bots have to confirm
+	bots     []installer.Bot // those with a lease
+	watching func()          // ends looking after them
+	doing    string          // key of what runs now
 
 	back   *rollback // the form of a rollback, nil when not open
 	toBack bool      // opened for it
@@ -57,6 +59,10 @@ func (s *live) leave() {
 	if s.back != nil {
 		s.back.key.forget()
 	}
+	if s.watching != nil {
+		s.watching()
+		s.watching = nil
+	}
 }
 
 // load reads the records, the log and the report.
@@ -76,6 +82,7 @@ func (s *live) load() {
 			return err
 		}
 		n.stopped(status.Stop)
+		n.bots = status.Bots
 		if r := n.records[slot.Live]; r == nil || !r.Enabled || slices.Equal(status.Next, []string{"live", "enable"}) {
 			if a, err := in.Reapprove(ctx, slot.Live); err == nil {
 				n.approved = a.Version()
@@ -88,7 +95,7 @@ func (s *live) load() {
 		if err != nil {
 			s.problem = newProblem(s.w, err, s.w.redraw)
 		} else {
-			s.records, s.policy, s.logs, s.logErr, s.stop, s.reports, s.approved = n.records, n.policy, n.logs, n.logErr, n.stop, n.reports, n.approved
+			s.records, s.policy, s.logs, s.logErr, s.stop, s.reports, s.approved, s.bots = n.records, n.policy, n.logs, n.logErr, n.stop, n.reports, n.approved, n.bots
 		}
 		s.loaded, s.doing = true, ""
 		if s.toBack && s.previous() != "" {
@@ -97,6 +104,7 @@ func (s *live) load() {
 		s.toBack = false
 		if s.w.showing(s) {
 			s.w.redraw()
+			s.lookAfter()
 		}
 	})
 }
@@ -147,14 +155,14 @@ func (s *live) enable() {
 				}
 				_, err = in.GoLive(ctx, a)
 				return err
-			}, func() { s.bots = false })
+			}, func() { s.halted = false })
 		}})
 }
 
 // disable is one press and needs no key.
 func (s *live) disable() {
 	in := s.w.in
-	s.perform("live.disabling", func(ctx context.Context) error { return in.Disable(ctx, "", "") }, func() { s.bots = true })
+	s.perform("live.disabling", func(ctx context.Context) error { return in.Disable(ctx, "", "") }, func() { s.halted = true })
 }
 
 func (s *live) startRollback() {
@@ -181,7 +189,7 @@ func (s *live) rollBack() {
 		}
 		_, err = in.Rollback(ctx, installer.RollbackOptions{Operator: b.person, Key: key, Reason: strings.TrimSpace(b.reason)})
 		return err
-	}, func() { s.back, s.bots = nil, true })
+	}, func() { s.back, s.halted = nil, true })
 }
 
 // people are those who may sign a rollback.
@@ -260,9 +268,8 @@ func (s *live) page() page {
 	if s.problem != nil {
 		objs = append(objs, s.problem.panel())
 	}
-	if s.bots {
-		objs = append(objs, widgets.NewEdgeCard(widgets.Warning, widgets.Column(4,
-			widgets.NewBadge(widgets.Warning, w.t("live.bots.badge")), text(style.BodyStrong, w.t("live.bots")), text(style.BodyDim, w.t("live.bots.why")))))
+	if c := s.botsCard(); c != nil {
+		objs = append(objs, c)
 	}
 	if s.stop != nil {
 		objs = append(objs, w.stopCard(s.stop))

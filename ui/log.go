@@ -3,7 +3,6 @@ package ui
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -105,8 +104,8 @@ func (s *logPage) page() page {
 		p.hint = w.t("busy")
 		return p
 	}
-	p.primary = &action{label: w.t("log.export"), do: s.export, off: s.count() == 0}
-	p.extra = []action{{label: w.t("log.again"), do: s.load}}
+	p.primary = &action{label: w.t("log.export"), do: func() { w.aside(newLogExport(w)) }, off: s.count() == 0}
+	p.extra = []action{{label: w.t("log.again"), do: s.load}, {label: w.t("log.note"), do: func() { w.aside(newNote(w, s.load)) }, off: s.count() == 0}}
 	cards := []fyne.CanvasObject{s.chain()}
 	s.list = nil
 	switch {
@@ -359,57 +358,4 @@ func keysOf[V any](m map[string]V) func(yield func(string) bool) {
 			}
 		}
 	}
-}
-
-// export writes copies of the logs, byte for byte, into a folder: whoever has the machine's public key can verify them.
-func (s *logPage) export() {
-	w, root := s.w, s.w.root
-	w.chooseFolder(func(dir string) {
-		var kept []string
-		w.run(func(ctx context.Context) error {
-			var err error
-			kept, err = copyLogs(ctx, root, dir, w.c.Now())
-			return err
-		}, nil, func(err error) {
-			if err != nil {
-				w.tell(err)
-				return
-			}
-			w.ask(question{title: w.t("log.exported"), text: strings.Join(kept, "\n"), yes: w.t("button.close"), no: w.t("log.exported.stay"), do: w.closeAside})
-		})
-	})
-}
-
-// maxLogCopy limits what is copied of one log, bytes.
-const maxLogCopy = 1 << 30
-
-func copyLogs(ctx context.Context, root, dir string, now time.Time) ([]string, error) {
-	logs := openLogs(root, func() time.Time { return now })
-	var out []string
-	for _, l := range audit.All() {
-		if ctx.Err() != nil {
-			return out, ctx.Err()
-		}
-		files, err := logs.Files(l)
-		if err != nil {
-			return out, err
-		}
-		var raw []byte // all files of the log, as one
-		for _, f := range files {
-			part, err := readFile(filepath.Join(filepath.Dir(logs.Path(l)), f), maxLogCopy)
-			if err != nil {
-				return out, err
-			}
-			raw = append(raw, part...)
-		}
-		if len(files) == 0 {
-			continue
-		}
-		name := fmt.Sprintf("sluice-%s-%s.jsonl", l, now.UTC().Format("20060102-150405"))
-		if err := writeNew(filepath.Join(dir, name), raw, 0o644); err != nil {
-			return out, err
-		}
-		out = append(out, name)
-	}
-	return out, nil
 }

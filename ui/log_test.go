@@ -7,8 +7,10 @@ import (
 	"testing"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/test"
 
 	"sluice/assets"
+	"sluice/audit"
 	"sluice/internal/testroot"
 )
 
@@ -80,22 +82,68 @@ func TestLogEmptyAndCopies(t *testing.T) {
 	b.sees("Jeszcze nic się nie wydarzyło")
 	b.everywhere("log-empty")
 
+}
+
+// TestLogExportAndNote: the log goes onto the stick as one sealed file that another machine can check, nothing is
+// overwritten, and an operator's own words become an entry.
+func TestLogExportAndNote(t *testing.T) {
 	s := testroot.New(t)
-	out := t.TempDir()
-	names, err := copyLogs(t.Context(), s.Root(), out, b.c.Now())
-	if err != nil || len(names) != 1 {
-		t.Fatal(names, err)
+	b := siteBench(t, s, assets.Polish)
+	stick := t.TempDir()
+	b.plug(stick)
+	b.show(newStart(b.Window))
+	b.Window.log()
+	page := b.current.(*logPage)
+	b.settle("log", func() bool { return page.loaded })
+	b.tap("Dodaj notatkę")
+	b.reach("log.note.title")
+	if !b.button("Zapisz notatkę").Disabled() {
+		t.Error("an empty note can be written")
 	}
-	want, err := os.ReadFile(s.Path("audit/decision_logs/demo.jsonl"))
+	n := b.current.(*note)
+	b.everywhere("log-note")
+	test.Type(b.win.Canvas().Focused(), "Zasilacz awaryjny wymieniony")
+	if f := b.jump(); f != fyne.Focusable(n.who) {
+		t.Fatalf("Ctrl+J goes to %T", f)
+	}
+	test.Type(b.win.Canvas().Focused(), "Anna Nowak")
+	b.key(fyne.KeyReturn)
+	b.settle("the note", func() bool { return b.current == screen(page) && len(page.lines[audit.Demo]) > 0 })
+	b.settle("the entry", func() bool { return strings.Contains(b.words(), "Notatka") })
+	b.sees("Anna Nowak")
+
+	b.tap("Eksportuj")
+	x := b.current.(*logExport)
+	if x.dir.Text != stick {
+		t.Errorf("the export begins at %q, want the stick", x.dir.Text)
+	}
+	typeInto(x.from, "wczoraj")
+	if !b.button("Eksportuj").Disabled() {
+		t.Error("a date that is none is taken")
+	}
+	typeInto(x.from, "2026-11-01")
+	b.everywhere("log-export")
+	b.tap("Eksportuj")
+	b.reach("log.exported")
+	b.everywhere("log-exported")
+	key, err := s.In.MachineKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := os.ReadFile(filepath.Join(out, names[0])); err != nil || string(got) != string(want) {
-		t.Errorf("the copy differs: %v", err)
+	f, err := os.Open(x.path)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := copyLogs(t.Context(), s.Root(), out, b.c.Now()); err == nil {
-		t.Error("a copy was overwritten")
+	defer f.Close()
+	if e, _, err := audit.ReadExport(f, &key); err != nil || len(e.Logs) == 0 || filepath.Dir(x.path) != stick {
+		t.Errorf("export %+v in %q, %v", e, x.path, err)
 	}
+	b.tap("Gotowe")
+	b.tap("Eksportuj")
+	x = b.current.(*logExport)
+	b.tap("Eksportuj") // the clock stands: the same name
+	b.settle("the refusal", func() bool { _, ok := b.current.(*refusal); return ok })
+	b.sees("E-EXISTS")
 }
 
 func TestHelp(t *testing.T) {
@@ -106,5 +154,9 @@ func TestHelp(t *testing.T) {
 	b.sees("Odcisk", "Ctrl+L", "sluice status", b.root)
 	b.everywhere("help")
 	b.tap("Zamknij")
+	b.reach("start.title")
+	b.key(fyne.KeyF1)
+	b.reach("help.title")
+	b.key(fyne.KeyEscape)
 	b.reach("start.title")
 }

@@ -120,7 +120,7 @@ func (s *people) page() page {
 	} else {
 		p.back = w.closeAside
 	}
-	add := action{label: w.t("people.add"), do: func() { w.aside(newAddPerson(w, s.missing(), s.load)) }}
+	add := action{label: w.t("people.add"), do: func() { w.aside(newAddPerson(w, s.offered(), s.missing(), s.load)) }}
 	switch {
 	case !s.loaded:
 		p.hint = w.t("busy")
@@ -146,6 +146,10 @@ func (s *people) page() page {
 	}
 	if s.policy != nil && len(s.policy.People) > 0 {
 		cards = append(cards, widgets.NewCard(s.table()), text(style.SmallDim, w.t("people.lost")))
+	}
+	if s.policy != nil && s.next == nil {
+		cards = append(cards, w.rules(s.policy), w.questions(s.policy.Checklist))
+		p.extra = append(p.extra, action{label: w.t("policy.change"), do: func() { w.aside(newRulesForm(w, s.policy, s.load)) }})
 	}
 	p.content = widgets.Column(style.Gap, cards...)
 	return p
@@ -281,18 +285,31 @@ type addPerson struct {
 	added func()
 
 	name, id, pub *widgets.Entry
-	ownID         bool // the id was typed, not made from the name
+	ownID         bool     // the id was typed, not made from the name
+	offered       []string // roles
 	role          *widgets.ChoiceList
 	chosen        int
 	signing       signing
 	task          *task
 }
 
-// offered are the roles that can be given here.
-var offered = []string{compliance.RoleOperator, compliance.RoleCompliance}
+// offered are the roles that can be given: those that the stages ask for.
+func (s *people) offered() []string {
+	out := []string{compliance.RoleOperator, compliance.RoleCompliance}
+	if s.policy != nil {
+		for _, stage := range []compliance.Stage{compliance.Paper, compliance.Live} {
+			for _, r := range s.policy.Stages[stage].Roles {
+				if !slices.Contains(out, r) {
+					out = append(out, r)
+				}
+			}
+		}
+	}
+	return out
+}
 
-func newAddPerson(w *Window, missing []string, added func()) *addPerson {
-	s := &addPerson{w: w, added: added, name: widgets.NewEntry(), id: widgets.NewEntry(), pub: widgets.NewEntry()}
+func newAddPerson(w *Window, offered, missing []string, added func()) *addPerson {
+	s := &addPerson{w: w, added: added, offered: offered, name: widgets.NewEntry(), id: widgets.NewEntry(), pub: widgets.NewEntry()}
 	if len(missing) > 0 {
 		s.chosen = max(slices.Index(offered, missing[0]), 0)
 	}
@@ -350,7 +367,7 @@ func (s *addPerson) add() {
 	if !s.ready() {
 		return
 	}
-	person := compliance.Person{ID: strings.TrimSpace(s.id.Text), Name: strings.TrimSpace(s.name.Text), Roles: []string{offered[s.chosen]}}
+	person := compliance.Person{ID: strings.TrimSpace(s.id.Text), Name: strings.TrimSpace(s.name.Text), Roles: []string{s.offered[s.chosen]}}
 	pub := typedPath(s.pub.Text)
 	s.task = s.signing.change(s.w, func(p *compliance.Policy) error {
 		key, err := readPublicKey(pub)
@@ -375,8 +392,12 @@ func (s *addPerson) add() {
 func (s *addPerson) page() page {
 	w := s.w
 	s.role = &widgets.ChoiceList{Chosen: s.chosen, OnChosen: func(i int) { s.chosen = i }}
-	for _, r := range offered {
-		s.role.Add(widgets.Column(0, text(style.BodyStrong, w.roles([]string{r})), text(style.SmallDim, w.t("people.role."+r))), false)
+	for _, r := range s.offered {
+		words := w.t("people.role.site")
+		if r == compliance.RoleOperator || r == compliance.RoleCompliance {
+			words = w.t("people.role." + r)
+		}
+		s.role.Add(widgets.Column(0, text(style.BodyStrong, w.roles([]string{r})), text(style.SmallDim, words)), false)
 	}
 	key := widgets.Column(4, w.fileField(w.t("people.pub"), w.t("people.pub.note"), s.pub, []string{".pub"}),
 		widgets.Wrapping(6, text(style.SmallDim, w.t("people.pub.none")), widgets.LinkButton(w.t("people.pub.make"), func() {
@@ -392,7 +413,7 @@ func (s *addPerson) page() page {
 		content: widgets.Column(style.Gap,
 			widgets.NewCard(widgets.Column(14,
 				widgets.Row(16, []float32{3, 2}, field(w.t("people.name"), s.name, ""), field(w.t("people.id"), s.id, w.t("people.id.note"))),
-				widgets.Column(4, text(style.SmallStrong, w.t("people.role")), widgets.Row(12, []float32{1, 1}, s.role.Objects()...)),
+				widgets.Column(4, text(style.SmallStrong, w.t("people.role")), widgets.Row(12, nil, s.role.Objects()...)),
 				key)),
 			s.signing.card(w)),
 		primary: &action{label: w.t("people.add.do"), do: s.add, off: !s.ready()},

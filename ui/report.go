@@ -14,6 +14,7 @@ import (
 
 	"sluice/bundle"
 	"sluice/compliance"
+	"sluice/evidence"
 	"sluice/installer"
 	"sluice/installer/slot"
 	"sluice/internal/fault"
@@ -62,7 +63,7 @@ func (w *Window) openReport(r report) {
 		got, err = in.Report(ctx, installer.ReportOptions{Stage: r.stage, Version: r.version, Lang: string(w.lang)})
 		return err
 	}, func() screen {
-		return &document{w: w, name: strings.TrimSuffix(filepath.Base(got.Path), filepath.Ext(got.Path)), words: got.Text, pdf: got.PDF}
+		return &document{w: w, name: strings.TrimSuffix(filepath.Base(got.Path), filepath.Ext(got.Path)), words: got.Text, pdf: got.PDF, pages: got.Pages, pack: got.Evidence}
 	})
 }
 
@@ -72,13 +73,16 @@ type document struct {
 	name  string // of its files, without ending
 	words string
 	pdf   []byte
+	pages string // path of the PDF as it was made at the sign-off
+	pack  string // path of the evidence pack
 }
 
 func (s *document) page() page {
 	w := s.w
 	return page{title: w.t("live.document"), lead: s.name, content: widgets.NewCard(text(style.Mono, printable.Text(s.words, 1<<20))),
 		extra: []action{{label: w.t("report.save.pdf"), do: func() { w.saveCopy(s.name+".pdf", s.pdf) }},
-			{label: w.t("report.save.text"), do: func() { w.saveCopy(s.name+".txt", []byte(s.words)) }}},
+			{label: w.t("report.save.pack"), do: func() { w.saveReport(s.pack) }},
+			{label: w.t("report.folder"), do: func() { w.showFolder(s.pages) }}},
 		escape: w.closeAside, primary: &action{label: w.t("button.close"), do: w.closeAside}}
 }
 
@@ -87,7 +91,7 @@ const maxShown = 32 << 10
 
 // openEvidence shows a file in which evidence stands, as it is now, and says when it is not the same any more.
 func (w *Window) openEvidence(src compliance.Source) {
-	d := &evidence{w: w, src: src}
+	d := &exhibit{w: w, src: src}
 	at := w.root
 	w.beside("evidence.file", func(context.Context) error {
 		root, err := os.OpenRoot(at)
@@ -134,15 +138,15 @@ func (f *firstBytes) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// evidence shows a file beside the journey.
-type evidence struct {
+// exhibit shows a file of evidence beside the journey.
+type exhibit struct {
 	w       *Window
 	src     compliance.Source
 	raw     []byte // its beginning
 	changed bool
 }
 
-func (s *evidence) page() page {
+func (s *exhibit) page() page {
 	w := s.w
 	var objs []fyne.CanvasObject
 	if s.changed {
@@ -169,10 +173,15 @@ func (s *evidence) page() page {
 
 // saveReport saves a copy of a record that lies below the root.
 func (w *Window) saveReport(file string) {
-	raw, err := readFile(file, 1<<20)
-	if err != nil {
-		w.tell(err)
-		return
-	}
-	w.saveCopy(filepath.Base(file), raw)
+	var raw []byte
+	w.run(func(context.Context) (err error) {
+		raw, err = readFile(file, evidence.MaxPack)
+		return err
+	}, nil, func(err error) {
+		if err != nil {
+			w.tell(err)
+			return
+		}
+		w.saveCopy(filepath.Base(file), raw)
+	})
 }

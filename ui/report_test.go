@@ -93,14 +93,14 @@ func TestEvidenceOpens(t *testing.T) {
 	s := b.current.(*signOff)
 	b.settle("the checklist", func() bool { return s.list != nil })
 	b.pick("Anna Nowak (operator)")
-	for i, id := range s.asked {
+	for i, id := range s.lines {
 		if st := s.picture.Status(i); id == "bundle-proof" && !st.Open {
 			st.Tapped(nil)
 		}
 	}
 	answers := len(s.answers)
 	b.tap("ai_models/bundles/v1_0_0/manifest.json")
-	b.settle("the file", func() bool { _, ok := b.current.(*evidence); return ok })
+	b.settle("the file", func() bool { _, ok := b.current.(*exhibit); return ok })
 	b.sees("model_family", "SHA-384")
 	b.everywhere("evidence")
 	b.key(fyne.KeyEscape)
@@ -120,7 +120,7 @@ func TestEvidenceOpens(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.openEvidence(src)
-	b.settle("the file", func() bool { _, ok := b.current.(*evidence); return ok })
+	b.settle("the file", func() bool { _, ok := b.current.(*exhibit); return ok })
 	b.sees("ma inny skrót")
 }
 

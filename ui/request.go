@@ -2,8 +2,8 @@ package ui
 
 import (
 	"context"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"fyne.io/fyne/v2"
@@ -11,318 +11,316 @@ import (
 	"sluice/compliance"
 	"sluice/installer"
 	"sluice/installer/slot"
-	"sluice/internal/fault"
 	"sluice/internal/printable"
 	"sluice/ui/widgets"
 	"sluice/ui/widgets/style"
 	"sluice/verify"
 )
 
-// elsewhere offers what a person on another machine needs, and takes in what they signed.
-func (s *signOff) elsewhere() fyne.CanvasObject {
-	w := s.w
-	return widgets.NewCard(widgets.Column(8, text(style.BodyStrong, w.t("request.elsewhere")), text(style.BodyDim, w.t("request.elsewhere.help")),
-		widgets.Wrapping(16, widgets.LinkButton(w.t("request.save"), s.ask), widgets.LinkButton(w.t("request.attach"), s.attach))))
-}
+// What the files of a sign-off elsewhere are called.
+const (
+	requestPrefix = "wniosek-"
+	signedEnding  = ".signed.json"
+)
 
-// ask makes the request for a person who signs elsewhere, and saves it.
-func (s *signOff) ask() {
-	if s.signing || s.task.running() {
-		return
-	}
-	in, t, stage := s.w.in, s.tested, s.stage
-	var made *installer.RequestResult
-	s.task = s.w.run(func(ctx context.Context) (err error) {
-		made, err = in.SignOffRequest(ctx, t, installer.RequestOptions{Stage: stage})
-		return err
-	}, nil, func(err error) {
-		if !s.w.showing(s) {
-			return
-		}
-		if err != nil {
-			s.fail(err)
-			return
-		}
-		s.w.saveCopy(filepath.Base(made.Path), made.File)
-	})
-}
-
-// attach takes in what a person signed elsewhere.
-func (s *signOff) attach() {
-	if s.signing || s.task.running() {
-		return
-	}
-	s.w.chooseFile([]string{".json"}, s.attachFile)
-}
-
-func (s *signOff) attachFile(path string) {
-	in := s.w.in
-	var done *installer.SignOffResult
-	person := ""
-	s.task = s.w.run(func(ctx context.Context) error {
-		raw, err := readFile(path, compliance.MaxSignedRequestSize)
-		if err != nil {
-			return err
-		}
-		if _, d, err := compliance.ParseSignedRequest(raw); err == nil {
-			person = d.Person
-		}
-		done, err = in.Attach(ctx, raw)
-		return err
-	}, nil, func(err error) {
-		if !s.w.showing(s) {
-			return
-		}
-		if err != nil {
-			s.fail(err)
-			return
-		}
-		if done.Stage != s.stage || done.Version != s.tested.Record().Version { // signed for something else that waits here
-			s.w.home()
-			s.w.inform(s.w.t("request.attached"), s.w.t("request.attached.of", "stage", string(done.Stage), "version", printable.Line(done.Version, 80)))
-			return
-		}
-		s.person = person
-		s.taken(done)
-	})
-}
-
-// fail shows a refusal above the list, which stays.
-func (s *signOff) fail(err error) {
-	s.failed = newProblem(s.w, err, s.w.redraw)
-	s.w.redraw()
-	s.w.shell.scrollTop()
-}
-
-// openRequest lets a person point at a request that came from another machine.
+// openRequest asks for a request for a signature and lets the person who is asked decide about it.
 func (w *Window) openRequest() {
-	w.chooseFile([]string{".json"}, func(path string) { w.aside(newRequest(w, path)) })
-}
-
-// request opens a request for a signature on any machine. Where this one does not know the vendor and the site of that machine,
-// the person compares their fingerprints with the papers.
-type request struct {
-	w    *Window
-	path string
-	task *task
-
-	raw     []byte
-	prints  []comparison // to compare; empty while it is opened
-	problem *problem
-}
-
-// comparison is a fingerprint that a person compares: the last groups are typed from the papers.
-type comparison struct {
-	of    verify.Root
-	print string
-	typed *widgets.Entry
-}
-
-func newRequest(w *Window, path string) *request { return &request{w: w, path: path} }
-
-func (s *request) shown() {
-	if s.raw == nil && s.problem == nil {
-		s.open(nil)
+	s := newForeign(w, "request.open")
+	s.limit, s.ending = compliance.MaxRequestSize, ".json"
+	s.fits = func(name string) bool {
+		return strings.HasPrefix(name, requestPrefix) && strings.HasSuffix(name, ".json") && !strings.HasSuffix(name, signedEnding)
 	}
+	s.prints = func(raw []byte) (map[verify.Root]string, error) {
+		r, err := compliance.ParseRequest(raw)
+		if err != nil {
+			return nil, err
+		}
+		return firstPrints(r.Files, compliance.FileKeys), nil
+	}
+	s.judge = func(raw []byte, name string, k *known) (screen, error) {
+		q, err := installer.OpenRequest(raw, installer.TrustOptions{Dir: k.dir(), Fingerprints: k.fingerprints()})
+		if err != nil {
+			return nil, err
+		}
+		return newRequestSignOff(w, q, name), nil
+	}
+	w.aside(s)
+}
+
+// request makes the file for a person who signs on another computer.
+type request struct {
+	w      *Window
+	of     *signOff
+	people []compliance.Person // who may be asked
+	chosen int                 // 0: anybody of them
+	made   *installer.RequestResult
+	prints map[verify.Root]string
+	saved  bool
+	task   *task
+}
+
+// request opens the page that makes a request for a sign-off.
+func (s *signOff) request() {
+	r := &request{w: s.w, of: s, people: s.candidates()}
+	s.w.aside(r)
 }
 
 func (s *request) leave() { s.task.stop() }
 
-// open checks the request by what this machine knows, or by fingerprints.
-func (s *request) open(prints []string) {
+// make asks the installer for the request, then where to save it.
+func (s *request) make() {
 	if s.task.running() {
 		return
 	}
-	w, path, raw := s.w, s.path, s.raw
-	var opened *installer.OpenedRequest
-	var compare []comparison
-	s.task = w.run(func(context.Context) (err error) {
-		if raw == nil {
-			if raw, err = readFile(path, compliance.MaxRequestSize); err != nil {
-				return err
-			}
+	w, in, t := s.w, s.w.in, s.of.tested
+	o := installer.RequestOptions{Stage: s.of.stage}
+	if s.chosen > 0 {
+		o.Person = s.people[s.chosen-1].ID
+	}
+	var made *installer.RequestResult
+	prints := map[verify.Root]string{}
+	s.task = w.run(func(ctx context.Context) (err error) {
+		if made, err = in.SignOffRequest(ctx, t, o); err != nil {
+			return err
 		}
-		o := installer.TrustOptions{Fingerprints: prints}
-		if dir := keysFolder(w.root); len(prints) == 0 {
-			if _, err := os.Stat(dir); err == nil {
-				o.Dir = dir
-			}
+		store, err := verify.OpenStore(keysFolder(in.Root()))
+		if err != nil {
+			return err
 		}
-		opened, err = installer.OpenRequest(raw, o)
-		if fault.CodeOf(err) == fault.RequestTrust {
-			compare, err = printsOf(raw)
+		for _, r := range store.Describe() {
+			prints[r.Of] = r.First
 		}
-		return err
+		return nil
 	}, nil, func(err error) {
-		if !w.showing(s) {
-			return
-		}
+		w.refreshStatus()
 		switch {
-		case err != nil && len(prints) > 0:
-			s.problem = newProblem(w, err, w.redraw)
+		case !w.showing(s):
+		case err != nil:
+			w.tell(err)
+		default:
+			s.made, s.prints = made, prints
 			w.redraw()
 			w.shell.scrollTop()
-		case err != nil:
-			w.show(newRefusal(w, 0, err, w.closeAside))
-		case opened == nil:
-			s.raw, s.prints = raw, compare
-			for i := range s.prints {
-				s.prints[i].typed = widgets.NewEntry()
-				s.prints[i].typed.OnChanged = func(string) { s.refoot() }
-				s.prints[i].typed.OnSubmitted = func(string) { w.shell.press() }
-			}
-			w.redraw()
-		default:
-			w.show(newRequested(w, opened, path))
+			s.save()
 		}
 	})
 	w.redraw()
 }
 
-// printsOf are the fingerprints of the first lists that a request carries.
-func printsOf(raw []byte) ([]comparison, error) {
-	r, err := compliance.ParseRequest(raw)
-	if err != nil {
-		return nil, err
+func (s *request) name() string {
+	return requestPrefix + string(s.of.stage) + "-" + printable.Line(s.of.list.Version, 64) + ".json"
+}
+
+func (s *request) save() {
+	s.w.saveThen(s.name(), s.made.File, func() { s.saved = true; s.w.redraw() })
+}
+
+// close returns to the sign-off, which looks again: making a request sets void signatures aside.
+func (s *request) close() {
+	s.w.closeAside()
+	if s.made != nil {
+		s.of.reload()
 	}
-	var out []comparison
-	for _, of := range []verify.Root{verify.Oem, verify.Site} {
-		first, ok := r.Files[compliance.FileKeys+string(of)+"/1.root.json"]
-		if !ok {
-			return nil, fault.New(fault.Request, "the request carries no trust root %q", of)
-		}
-		out = append(out, comparison{of: of, print: verify.Fingerprint(first)})
-	}
-	return out, nil
 }
 
 func (s *request) page() page {
 	w := s.w
-	p := page{title: w.t("request.open"), lead: w.t("request.open.lead")}
-	if len(s.prints) == 0 {
-		p.content = widgets.NewCard(w.waiting(printable.Line(filepath.Base(s.path), 200)))
-		p.cancel = w.closeAside
+	p := page{step: stepSignOff, title: w.t("request.title"), lead: w.t("request.lead"), back: s.close}
+	if s.made == nil {
+		names := []string{w.t("request.anybody")}
+		for _, x := range s.people {
+			names = append(names, printable.Line(x.Name, 60)+" ("+w.roles([]string{s.of.roleOf(x)})+")")
+		}
+		who := widgets.NewSegments(names, s.chosen, func(i int) { s.chosen = i })
+		p.content = widgets.NewCard(widgets.Column(8, text(style.BodyStrong, w.t("request.for")), who, text(style.SmallDim, w.t("request.for.note"))))
+		if s.task.running() {
+			p.hint = w.t("request.making")
+		}
+		p.primary = &action{label: w.t("request.make"), do: s.make, off: s.task.running()}
 		return p
 	}
-	p.title, p.lead = w.t("request.compare"), w.t("request.compare.lead")
-	var objs []fyne.CanvasObject
-	if s.problem != nil {
-		objs = append(objs, s.problem.panel())
+	kv := []widgets.KeyValue{{Key: w.t("request.file"), Value: text(style.Mono, s.name())},
+		{Key: "SHA-384", Value: widgets.NewWholeDigest(s.made.SHA384.String())}}
+	for _, of := range bothRoots {
+		kv = append(kv, widgets.KeyValue{Key: w.t("request.print." + string(of)), Value: text(style.Mono, s.prints[of])})
 	}
-	for i := range s.prints {
-		f := &s.prints[i]
-		objs = append(objs, widgets.NewCard(widgets.Column(12, text(style.BodyStrong, w.t("request.print."+string(f.of))),
-			widgets.Row(24, []float32{1, 1}, w.comparedGroups(f.print), field(w.t("first.typed"), f.typed, w.t("first.typed.note"))))))
+	var how []fyne.CanvasObject
+	for i, step := range []string{w.t("request.how.1"), w.t("request.how.2"), w.t("request.how.3")} {
+		how = append(how, widgets.Row(0, []float32{1, 24}, text(style.BodyDim, string(rune('1'+i))+"."), text(style.Body, step)))
 	}
-	p.content, p.focus = widgets.Column(style.Gap, objs...), s.prints[0].typed
-	s.buttons(&p)
+	objs := []fyne.CanvasObject{widgets.NewCard(widgets.NewKeyValues(kv...)), widgets.NewCard(widgets.Column(8, how...))}
+	if len(s.made.Voided) > 0 {
+		objs = append([]fyne.CanvasObject{widgets.NewEdgeCard(widgets.Warning, widgets.Column(6, w.voided(s.made.Voided)...))}, objs...)
+	}
+	p.title, p.lead, p.content = w.t("request.made.title"), w.t("request.made.lead"), widgets.Column(style.Gap, objs...)
+	p.primary = &action{label: w.t("request.save"), do: s.save}
+	if s.saved {
+		p.extra = []action{{label: w.t("request.save.again"), do: s.save}}
+		p.primary = &action{label: w.t("button.done"), do: s.close}
+	}
 	return p
 }
 
-func (s *request) buttons(p *page) {
-	w := s.w
-	p.cancel = w.closeAside
-	next := s.missing()
-	p.missing = s.missing
-	if next != nil {
-		p.hint = w.t("first.hint")
-	}
-	p.primary = &action{label: w.t("request.compared"), do: s.compared, off: next != nil || s.task.running()}
+// attach takes in what a person signed elsewhere.
+type attach struct {
+	w     *Window
+	of    *signOff
+	file  *widgets.Entry
+	found []string
+	stop  func()
+	task  *task
 }
 
-func (s *request) missing() fyne.Focusable {
-	for i := range s.prints {
-		if len(hexDigits(s.prints[i].typed.Text)) != hiddenDigits {
-			return s.prints[i].typed
+// attach opens the page that takes in a signature from a file.
+func (s *signOff) attach() {
+	a := &attach{w: s.w, of: s, file: widgets.NewEntry()}
+	a.file.OnChanged = func(string) { a.enable() }
+	a.file.OnSubmitted = func(string) { s.w.shell.press() }
+	s.w.aside(a)
+}
+
+func (s *attach) shown() {
+	s.leave()
+	s.stop = s.w.watch(lookForDrives, func(ctx context.Context) func() {
+		found := filesOn(ctx, removable(s.w.c.Drives(ctx)), func(path string) bool { return strings.HasSuffix(path, signedEnding) })
+		return func() {
+			if !slices.Equal(found, s.found) {
+				s.found = found
+				if s.w.showing(s) {
+					s.w.redraw()
+				}
+			}
 		}
-	}
-	return nil
-}
-
-func (s *request) refoot() {
-	if s.w.showing(s) {
-		p := page{}
-		s.buttons(&p)
-		s.w.refoot(p)
-	}
-}
-
-func (s *request) compared() {
-	if s.missing() != nil {
-		return
-	}
-	var prints []string
-	for _, f := range s.prints {
-		prints = append(prints, strings.Join(shownGroups(f.print), " ")+" "+hexDigits(f.typed.Text))
-	}
-	s.problem = nil
-	s.open(prints)
-}
-
-// newRequested is the sign-off of a request that was opened and holds: the list of another machine, signed into a file.
-func newRequested(w *Window, q *installer.OpenedRequest, path string) *signOff {
-	s := newSignOff(w, nil, slot.Stage(q.Request().Stage), nil)
-	s.request = &asked{q: q, name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)) + ".signed.json"}
-	s.list, s.policy, s.signed = q.Checklist(), q.Policy(), q.Approval()
-	if people := s.candidates(); len(people) == 1 {
-		s.person = people[0].ID
-	}
-	return s
-}
-
-// asked is what a sign-off answers when it came as a request from another machine.
-type asked struct {
-	q     *installer.OpenedRequest
-	name  string // of the file that goes back
-	reply []byte // what was signed
-}
-
-// about says which machine asks, and for what.
-func (s *signOff) about() fyne.CanvasObject {
-	w, r := s.w, s.request.q.Request()
-	return widgets.NewEdgeCard(widgets.Info, widgets.NewKeyValues(
-		widgets.KV(w.t("live.version"), printable.Line(r.ModelFamily, 64)+" "+printable.Line(r.Version, 80)+", "+w.t("live.variant", "variant", printable.Line(r.Variant, 64))),
-		widgets.KeyValue{Key: w.t("live.manifest"), Value: widgets.NewDigest("SHA-384", r.ManifestSHA384.String())},
-		widgets.KV(w.t("request.machine"), shorten(r.Machine.KeyID, 32)),
-		widgets.KV(w.t("request.installer"), printable.Line(r.Installer, 80))))
-}
-
-// signFile signs the request: nothing changes here, a file goes back.
-func (s *signOff) signFile(o installer.SignOffOptions) {
-	q, read := s.request.q, s.key.read()
-	ro := installer.RequestSignOptions{Role: o.Role, Answers: o.Answers, Refuse: o.Refuse, Reason: o.Reason, Lang: o.Lang, Now: s.w.c.Now()}
-	var reply []byte
-	s.task = s.w.run(func(context.Context) (err error) {
-		if ro.Key, err = read(); err != nil {
-			return err
-		}
-		reply, err = q.Sign(ro)
-		return err
-	}, nil, func(err error) {
-		s.signing = false
-		if !s.w.showing(s) {
-			return
-		}
-		if err != nil {
-			s.fail(err)
-			return
-		}
-		s.request.reply = reply
-		s.w.redraw()
-		s.w.shell.scrollTop()
 	})
 }
 
-// signedPage is the page after a request was signed: the file has to go back.
-func (s *signOff) signedPage() page {
-	w, a := s.w, s.request
-	title, state := w.t("request.signed"), widgets.Good
-	if s.refusing {
-		title, state = w.t("request.refused"), widgets.Warning
+func (s *attach) leave() {
+	if s.stop != nil {
+		s.stop()
+		s.stop = nil
 	}
-	return page{title: title, lead: w.t("request.signed.lead"), escape: w.closeAside,
-		content: widgets.Column(style.Gap, widgets.NewEdgeCard(state, widgets.NewKeyValues(widgets.KV(w.t("signoff.person"), s.name(s.person)),
-			widgets.KeyValue{Key: w.t("request.file"), Value: text(style.Mono, printable.Line(a.name, 200))})), s.about()),
-		extra:   []action{{label: w.t("button.close"), do: w.closeAside}},
-		primary: &action{label: w.t("request.signed.save"), do: func() { w.saveCopy(a.name, a.reply) }}}
+}
+
+func (s *attach) ready() bool { return typedPath(s.file.Text) != "" && !s.task.running() }
+
+func (s *attach) enable() {
+	if s.w.showing(s) {
+		s.w.shell.setPrimary(s.ready())
+	}
+}
+
+func (s *attach) do() {
+	if !s.ready() {
+		return
+	}
+	w, in, at := s.w, s.w.in, typedPath(s.file.Text)
+	var done *installer.SignOffResult
+	by := ""
+	s.task = w.run(func(ctx context.Context) error {
+		raw, err := readFile(at, compliance.MaxSignedRequestSize)
+		if err != nil {
+			return err
+		}
+		if _, d, err := compliance.ParseSignedRequest(raw); err == nil {
+			by = d.Person
+		}
+		done, err = in.Attach(ctx, raw)
+		return err
+	}, nil, func(err error) {
+		switch {
+		case !w.showing(s):
+		case err != nil:
+			w.refreshStatus()
+			w.tell(err)
+		default:
+			w.closeAside()
+			s.of.attached(done, by)
+		}
+	})
+	w.redraw()
+}
+
+func (s *attach) page() page {
+	w := s.w
+	p := page{step: stepSignOff, title: w.t("attach.title"), lead: w.t("attach.lead"), back: w.closeAside, focus: s.file,
+		content: widgets.NewCard(w.foundField("attach", s.found, s.file, ".json")), primary: &action{label: w.t("attach.do"), do: s.do, off: !s.ready()}}
+	p.missing = func() fyne.Focusable {
+		if typedPath(s.file.Text) == "" {
+			return s.file
+		}
+		return nil
+	}
+	if s.task.running() {
+		p.hint = w.t("signoff.signing")
+	}
+	return p
+}
+
+// attached shows where a stage stands after a signature from elsewhere: of this page's stage, or of another, which the
+// start screen shows.
+func (s *signOff) attached(done *installer.SignOffResult, by string) {
+	if done.Stage != s.stage || s.list != nil && done.Version != s.list.Version {
+		s.w.home()
+		return
+	}
+	s.taken(done, s.name(by))
+}
+
+// newRequestSignOff lets a person decide about a request, without an installation.
+func newRequestSignOff(w *Window, q *installer.OpenedRequest, file string) *signOff {
+	s := newSignOff(w, nil, slot.Stage(q.Request().Stage), nil)
+	s.asked, s.file = q, file
+	s.list, s.signed, s.policy = q.Checklist(), q.Approval(), q.Policy()
+	s.choose()
+	return s
+}
+
+// about says what a request asks about, and whose word the figures are.
+func (s *signOff) about() fyne.CanvasObject {
+	w, r := s.w, s.asked.Request()
+	kv := []widgets.KeyValue{widgets.KV(w.t("live.version"), printable.Line(r.ModelFamily, 64)+" "+printable.Line(r.Version, 64)+", "+w.t("live.variant", "variant", printable.Line(r.Variant, 64))),
+		{Key: w.t("live.manifest"), Value: widgets.NewDigest("SHA-384", r.ManifestSHA384.String())},
+		widgets.KV(w.t("request.machine"), printable.Line(r.Machine.KeyID, 100)),
+		widgets.KV(w.t("request.at"), w.stamp(r.At))}
+	if r.Installer != "" {
+		kv = append(kv, widgets.KV(w.t("request.installer"), printable.Line(r.Installer, 120)))
+	}
+	objs := []fyne.CanvasObject{widgets.Wrapping(10, widgets.NewBadge(widgets.Good, w.t("request.checked"))), widgets.NewKeyValues(kv...), text(style.SmallDim, w.t("request.word"))}
+	if e := r.Emergency; e != nil {
+		objs = append(objs, text(style.BodyStrong, w.lang.Text("emergency.mark", "version", r.Version, "reason", printable.Line(e.Reason, 300), "by", printable.Line(e.By, 120))))
+	}
+	return widgets.NewCard(widgets.Column(10, objs...))
+}
+
+// signedName is what the file that goes back is called.
+func (s *signOff) signedName() string {
+	return strings.TrimSuffix(s.file, filepath.Ext(s.file)) + signedEnding
+}
+
+// endElsewhere is the page after a decision about a request: the file goes back to the computer that asked.
+func (s *signOff) endElsewhere() page {
+	w, r := s.w, s.asked.Request()
+	key, state := "request.signed", widgets.Good
+	if s.refused {
+		key, state = "request.refused", widgets.Warning
+	}
+	p := page{title: w.t(key+".title", "stage", string(s.stage), "version", printable.Line(r.Version, 64)), lead: w.t("request.signed.lead")}
+	kv := []widgets.KeyValue{widgets.KV(w.t("signoff.person"), s.by), {Key: w.t("request.file"), Value: text(style.Mono, printable.Line(s.signedName(), 200))},
+		widgets.KV(w.t("request.machine"), printable.Line(r.Machine.KeyID, 100))}
+	if s.refused {
+		kv = append(kv, widgets.KV(w.t("signoff.reason"), printable.Line(s.reason, 300)))
+	}
+	p.content = widgets.Column(style.Gap, widgets.NewEdgeCard(state, widgets.NewKeyValues(kv...)), text(style.BodyDim, w.t("request.back")))
+	save := func() { w.saveThen(s.signedName(), s.answer, func() { s.saved = true; w.redraw() }) }
+	if s.saved {
+		p.extra = []action{{label: w.t("request.save.again"), do: save}}
+		p.escape, p.primary = w.closeAside, &action{label: w.t("button.done"), do: w.closeAside}
+		return p
+	}
+	p.cancel = func() {
+		w.ask(question{title: w.t("request.unsaved"), text: w.t("request.unsaved.text"), yes: w.t("request.unsaved.yes"), no: w.t("request.unsaved.no"), do: w.closeAside, danger: true})
+	}
+	p.words = map[string]string{"cancel": w.t("button.close")}
+	p.primary = &action{label: w.t("request.signed.save"), do: save}
+	return p
 }

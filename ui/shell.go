@@ -183,6 +183,9 @@ func (s *shell) machine() fyne.CanvasObject {
 			state = widgets.Good
 		}
 		row(w.t("rail.mode"), widgets.NewBadge(state, string(stage)))
+		if st.Stages[stage].Revoked {
+			rows = append(rows, widgets.NewBadge(widgets.Wrong, w.t("start.state.revoked")))
+		}
 		if st.Stages[stage].Emergency != nil {
 			rows = append(rows, widgets.NewBadge(widgets.Wrong, w.lang.Text("emergency.short")))
 		}

@@ -45,10 +45,16 @@ type signOff struct {
 	by       string // who signed last
 	records  map[slot.Stage]*slot.Record
 	void     []installer.VoidedSignature // do not count any more
-	request  *asked                      // it came from another machine; nil: this machine's own
+	meaning  int                         // of the signature, as in meanings
+
+	asked   *installer.OpenedRequest // somebody else's: decided here, without an installation; nil: the stage of this machine
+	file    string                   // name of its file
+	answer  []byte                   // what goes back, once it is signed
+	refused bool                     // by the answer
+	saved   bool
 
 	picture *widgets.Checklist
-	asked   []string          // ids of the items by line
+	lines   []string          // ids of the items by line
 	people  *widgets.Segments // the choice of the person; nil: nobody can sign
 	why     *widgets.Entry    // the reason of a refusal
 }
@@ -119,13 +125,28 @@ func (s *signOff) load() {
 			return
 		}
 		s.tested, s.list, s.signed, s.policy, s.records, s.void = t, list, signed, policy, records, void
-		if people := s.candidates(); len(people) == 1 {
-			s.person = people[0].ID
-			s.key.file = s.w.demoKey(s.person)
-		}
+		s.choose()
 		s.w.redraw()
 	})
 }
+
+// reload reads everything again, for the same person or the next one.
+func (s *signOff) reload() {
+	s.list, s.problem = nil, nil
+	s.load()
+	s.w.redraw()
+}
+
+// choose takes the only one who can sign.
+func (s *signOff) choose() {
+	if people := s.candidates(); len(people) == 1 {
+		s.person = people[0].ID
+		s.key.file = s.w.demoKey(s.person)
+	}
+}
+
+// meanings of a signature, the usual one first.
+var meanings = []compliance.Meaning{compliance.Approved, compliance.Reviewed, compliance.Prepared}
 
 // candidates are the people who may still sign here: those who fill a missing role, or anybody where only the meaning of
 // a signature is missing.
@@ -135,7 +156,7 @@ func (s *signOff) candidates() []compliance.Person {
 	for _, p := range s.policy.People {
 		done := slices.ContainsFunc(s.signed.Signed, func(x compliance.Signed) bool { return x.Person == p.ID })
 		fills := len(missing) == 0 || slices.ContainsFunc(p.Roles, func(r string) bool { return slices.Contains(missing, r) })
-		if s.request != nil && s.request.q.Request().Person != "" && s.request.q.Request().Person != p.ID {
+		if s.asked != nil && s.asked.Request().Person != "" && s.asked.Request().Person != p.ID {
 			continue
 		}
 		if s.policy.Active(&p) && !done && fills && s.roleOf(p) != "" {
@@ -232,22 +253,22 @@ func (s *signOff) sign() {
 			answers.Answers[i] = a
 		}
 	}
-	o := installer.SignOffOptions{Stage: s.stage, Operator: s.person, Role: s.role(), Answers: answers, Lang: string(s.w.lang)}
+	o := installer.SignOffOptions{Stage: s.stage, Operator: s.person, Role: s.role(), Answers: answers, Meaning: meanings[s.meaning], Lang: string(s.w.lang)}
 	if s.refusing {
 		o.Refuse, o.Reason, o.Answers = true, strings.TrimSpace(s.reason), nil
 	}
+	in, t, read, q, now := s.w.in, s.tested, s.key.read(), s.asked, s.w.c.Now
 	s.signing, s.failed = true, nil
-	if s.request != nil {
-		s.signFile(o)
-		s.key.forget()
-		s.w.redraw()
-		return
-	}
-	in, t, read := s.w.in, s.tested, s.key.read()
 	s.key.forget()
 	var done *installer.SignOffResult
+	var answer []byte
 	s.task = s.w.run(func(ctx context.Context) (err error) {
 		if o.Key, err = read(); err != nil {
+			return err
+		}
+		if q != nil {
+			answer, err = q.Sign(installer.RequestSignOptions{Key: o.Key, Person: o.Operator, Role: o.Role, Meaning: o.Meaning, Answers: o.Answers,
+				Refuse: o.Refuse, Reason: o.Reason, Lang: o.Lang, Now: now()})
 			return err
 		}
 		done, err = in.SignOff(ctx, t, o)
@@ -258,17 +279,25 @@ func (s *signOff) sign() {
 			return
 		}
 		if err != nil {
-			s.fail(err)
+			s.failed = newProblem(s.w, err, s.w.redraw)
+			s.w.redraw()
+			s.w.shell.scrollTop()
 			return
 		}
-		s.taken(done)
+		if q != nil {
+			s.by, s.answer, s.refused = s.name(o.Operator), answer, o.Refuse
+			s.w.redraw()
+			s.w.shell.scrollTop()
+			return
+		}
+		s.taken(done, s.name(o.Operator))
 	})
 	s.w.redraw()
 }
 
 // taken shows what the signature led to.
-func (s *signOff) taken(done *installer.SignOffResult) {
-	s.by, s.result = s.name(s.person), done
+func (s *signOff) taken(done *installer.SignOffResult, by string) {
+	s.by, s.result = by, done
 	s.w.refreshStatus()
 	if done.Complete && s.stage == slot.Live && s.next != nil {
 		s.next(done.Approved)
@@ -276,7 +305,7 @@ func (s *signOff) taken(done *installer.SignOffResult) {
 	}
 	if !done.Complete && !done.Refused { // the next person may sign right here
 		s.person, s.key.file = "", ""
-		s.answers = map[string]compliance.Answer{}
+		s.answers, s.meaning = map[string]compliance.Answer{}, 0
 		s.list = nil
 		s.load()
 	}
@@ -288,13 +317,12 @@ func (s *signOff) page() page {
 	w := s.w
 	p := page{step: stepSignOff, title: w.t("signoff.title." + string(s.stage)), lead: w.t("signoff.lead"), cancel: w.home,
 		words: map[string]string{"cancel": w.t("signoff.later")}}
-	if s.request != nil {
-		p.step, p.cancel = 0, w.closeAside
-		if s.request.reply != nil {
-			return s.signedPage()
-		}
+	if s.asked != nil {
+		p.step, p.title, p.cancel, p.words = 0, w.t("request.decide.title", "stage", string(s.stage), "version", printable.Line(s.list.Version, 64)), w.closeAside, nil
 	}
 	switch {
+	case s.answer != nil:
+		return s.endElsewhere()
 	case s.problem != nil:
 		p.title, p.lead, p.content = s.problem.title(), w.t("problem.lead"), s.problem.panel()
 		p.cancel = nil
@@ -323,25 +351,40 @@ func (s *signOff) fill(p *page) {
 	if s.failed != nil {
 		objs = append(objs, s.failed.panel())
 	}
+	if s.asked != nil {
+		objs = append(objs, s.about())
+	}
 	if s.result != nil {
-		objs = append(objs, widgets.NewEdgeCard(widgets.Good, widgets.Column(2, text(style.BodyStrong, w.t("signoff.taken", "name", s.by)),
-			text(style.BodyDim, w.t("signoff.missing", "roles", w.roles(s.signed.MissingRoles))))))
+		words := []fyne.CanvasObject{text(style.BodyStrong, w.t("signoff.taken", "name", s.by))}
+		if len(s.signed.MissingRoles) > 0 {
+			words = append(words, text(style.BodyDim, w.t("signoff.missing", "roles", w.roles(s.signed.MissingRoles))))
+		}
+		switch {
+		case s.result.NeedsApproved:
+			words = append(words, text(style.BodyDim, w.lang.Text("signoff.needs.approved")))
+		case s.result.NeedsIndependent:
+			words = append(words, text(style.BodyDim, w.lang.Text("signoff.needs.independent")))
+		}
+		objs = append(objs, widgets.NewEdgeCard(widgets.Good, widgets.Column(2, words...)))
 	}
 	if len(s.void) > 0 {
 		objs = append(objs, widgets.NewEdgeCard(widgets.Warning, widgets.Column(6, w.voided(s.void)...)))
 	}
-	if s.request != nil {
-		objs = append(objs, s.about())
-	}
 	objs = append(objs, widgets.NewCard(s.who()), widgets.NewCard(s.checklist()), s.signatures())
 	if s.person != "" {
-		objs = append(objs, widgets.NewCard(widgets.Column(12, text(style.BodyStrong, w.t("signoff.key", "name", s.name(s.person))), s.key.draw())))
-	}
-	if s.request == nil && !w.demo {
-		objs = append(objs, s.elsewhere())
+		objs = append(objs, widgets.NewCard(widgets.Column(12, s.means(), text(style.BodyStrong, w.t("signoff.key", "name", s.name(s.person))), s.key.draw())))
 	}
 	p.content = widgets.Column(style.Gap, objs...)
 	s.buttons(p)
+}
+
+// means is the choice of what the signature means.
+func (s *signOff) means() fyne.CanvasObject {
+	var words []string
+	for _, m := range meanings {
+		words = append(words, s.w.lang.Text("meaning."+string(m)))
+	}
+	return widgets.Column(8, text(style.BodyStrong, s.w.t("signoff.meaning")), widgets.NewSegments(words, s.meaning, func(i int) { s.meaning = i }))
 }
 
 // voided says which signatures do not count any more, and what changed after them.
@@ -403,7 +446,7 @@ func (s *signOff) refoot() {
 		return
 	}
 	p := page{cancel: s.w.home}
-	if s.request != nil {
+	if s.asked != nil {
 		p.cancel = s.w.closeAside
 	}
 	s.buttons(&p)
@@ -415,6 +458,9 @@ func (s *signOff) who() fyne.CanvasObject {
 	w := s.w
 	people := s.candidates()
 	if s.people = nil; len(people) == 0 {
+		if s.asked != nil {
+			return text(style.Body, w.t("request.nobody"))
+		}
 		return text(style.Body, w.t("signoff.nobody"))
 	}
 	var names []string
@@ -430,12 +476,22 @@ func (s *signOff) who() fyne.CanvasObject {
 			return
 		}
 		s.person, s.failed = people[i].ID, nil
-		s.answers = map[string]compliance.Answer{} // answers are one person's word
+		s.answers, s.meaning = map[string]compliance.Answer{}, 0 // answers are one person's word
 		s.key.file = w.demoKey(s.person)
 		s.key.forget()
 		w.redraw()
 	})
-	return widgets.Column(8, text(style.BodyStrong, w.t("signoff.who")), s.people)
+	objs := []fyne.CanvasObject{text(style.BodyStrong, w.t("signoff.who")), s.people}
+	if s.asked == nil && !s.refusing && !w.demo {
+		objs = append(objs, s.otherwise())
+	}
+	return widgets.Column(8, objs...)
+}
+
+// otherwise are the ways of a person who signs on another computer.
+func (s *signOff) otherwise() fyne.CanvasObject {
+	w := s.w
+	return widgets.Wrapping(12, text(style.BodyDim, w.t("signoff.elsewhere")), widgets.LinkButton(w.t("signoff.request"), s.request), widgets.LinkButton(w.t("signoff.attach"), s.attach))
 }
 
 // replies are the answers in the order of their words.
@@ -463,10 +519,10 @@ func (s *signOff) offered(it compliance.Item) (out []compliance.Reply, words []s
 func (s *signOff) checklist() fyne.CanvasObject {
 	w := s.w
 	var items []widgets.ChecklistItem
-	s.asked = nil
+	s.lines = nil
 	for _, it := range s.list.Items {
 		line, id := len(items), it.ID
-		s.asked = append(s.asked, id)
+		s.lines = append(s.lines, id)
 		words := it.In(w.lang)
 		c := widgets.ChecklistItem{Step: printable.Line(words.Step, 500), Responsible: s.responsible(it), Artifacts: s.artifacts(it, words),
 			Criterion: printable.Line(words.Acceptance, 1000), Open: s.open[id], OnOpen: func(open bool) { s.open[id] = open }, Answer: -1}
@@ -602,8 +658,12 @@ func (s *signOff) evidence(it compliance.Item) []widgets.KeyValue {
 		out = append(out, widgets.KeyValue{Key: w.evidenceName(name), Value: value})
 	}
 	for i, src := range f.Sources {
-		if i == mostSources || s.request != nil { // they lie on the machine that asks
+		if i == mostSources {
 			break
+		}
+		if s.asked != nil { // it lies on the computer that asks
+			out = append(out, widgets.KeyValue{Key: w.t("request.there"), Value: text(style.Mono, printable.Line(src.Path, 200)+"\nSHA-384 "+widgets.ShortDigest(src.SHA384.String()))})
+			continue
 		}
 		out = append(out, widgets.KeyValue{Key: w.t("evidence.open"), Value: widgets.Wrapping(0, widgets.LinkButton(shorten(src.Path, 60), func() { w.openEvidence(src) }))})
 	}
@@ -716,7 +776,7 @@ func (s *signOff) end() page {
 		objs = append([]fyne.CanvasObject{widgets.NewCard(widgets.NewLadder(rungs...))}, objs...)
 	}
 	p.content = widgets.Column(style.Gap, objs...)
-	p.extra = []action{{label: w.t("problem.save"), do: func() { w.saveReport(r.Report) }}}
+	p.extra = []action{{label: w.t("report.save.pdf"), do: func() { w.saveReport(r.PDF) }}, {label: w.t("report.save.pack"), do: func() { w.saveReport(r.Evidence) }}}
 	p.primary = &action{label: w.t("button.done"), do: w.home}
 	return p
 }

@@ -99,6 +99,10 @@ func (s *start) page() page {
 	if w.status.Stop != nil {
 		objs = append(objs, w.stopCard(w.status.Stop))
 	}
+	if bots := w.status.Unconfirmed(); len(bots) > 0 {
+		objs = append(objs, widgets.NewEdgeCard(widgets.Warning, widgets.Column(4, text(style.BodyStrong, w.t("start.bots", "names", shortList(bots))),
+			widgets.Wrapping(0, widgets.LinkButton(w.t("start.live"), w.live)))))
+	}
 	if c := w.programWarning(); c != nil {
 		objs = append(objs, c)
 	}
@@ -115,7 +119,7 @@ func (s *start) page() page {
 		}
 	}
 	if !w.demo {
-		objs = append(objs, widgets.Wrapping(8, text(style.BodyDim, w.t("request.question")), widgets.LinkButton(w.t("request.open.do"), w.openRequest)))
+		objs = append(objs, w.papers())
 	}
 	var links []fyne.CanvasObject
 	if w.status.Policy {
@@ -133,6 +137,11 @@ func (s *start) page() page {
 		p.extra = append(p.extra, action{label: w.t("demo.end"), do: w.endDemo})
 	}
 	return p
+}
+
+// papers lead to files from other computers: they can be judged on any machine.
+func (w *Window) papers() fyne.CanvasObject {
+	return widgets.Wrapping(16, text(style.BodyDim, w.t("papers")), widgets.LinkButton(w.t("papers.request"), w.openRequest), widgets.LinkButton(w.t("papers.pack"), w.openPack))
 }
 
 // waits adds what is unfinished; the first of it becomes the page's one way forward.
@@ -224,7 +233,10 @@ func (s *start) stages() fyne.CanvasObject {
 			cells = append(cells, text(style.BodyDim, "–"), text(style.BodyDim, "–"), widgets.NewBadge(widgets.Neutral, w.t("start.state.none")), text(style.BodyDim, "–"))
 		} else {
 			badge := widgets.NewBadge(widgets.Good, w.t("start.state.on"))
-			if !st.Enabled {
+			switch {
+			case st.Revoked:
+				badge = widgets.NewBadge(widgets.Wrong, w.t("start.state.revoked"))
+			case !st.Enabled:
 				badge = widgets.NewBadge(widgets.Warning, w.t("start.state.off"))
 			}
 			cells = append(cells, widgets.Cell(printable.Line(st.Version, 80)), widgets.Cell(printable.Line(st.Variant, 80)), badge, widgets.Cell(w.stamp(st.At)))

@@ -78,7 +78,7 @@ func (b *bench) pick(word string) {
 // confirm answers every question with yes and enters the key.
 func (b *bench) confirm(s *signOff, key string) {
 	b.t.Helper()
-	for i, id := range s.asked {
+	for i, id := range s.lines {
 		if a := s.picture.Answers(i); a != nil {
 			a.Choose(0)
 			if s.answers[id].Answer != compliance.Yes {
@@ -116,7 +116,7 @@ func TestWay(t *testing.T) {
 
 	b.key(fyne.KeyReturn)
 	b.reach("smoke.passed", "variant", "first")
-	b.sees("Silnik", "zaliczony", "limit", "1 z 1 przypadku", "oczekiwano", "otrzymano")
+	b.sees("Silnik", "zaliczony", "limit", "proces potomny ograniczony przez", "1 z 1 przypadku", "oczekiwano", "otrzymano")
 	b.everywhere("smoke")
 	if len(b.held) != 2 || b.awake != 0 || b.held[0] != "Trwa instalacja pakietu modeli" {
 		t.Errorf("the computer was kept awake for %q, and is still for %d; want copying and test, and no longer", b.held, b.awake)
@@ -296,7 +296,7 @@ func TestDemoBundle(t *testing.T) {
 	s := b.current.(*signOff)
 	b.settle("the checklist", func() bool { return s.list != nil })
 	b.pick("Anna Nowak (operator)")
-	for i := range s.asked {
+	for i := range s.lines {
 		if st := s.picture.Status(i); !st.Disabled() && !st.Open {
 			st.Tapped(nil)
 		}
@@ -382,7 +382,7 @@ func TestRefuseToSign(t *testing.T) {
 	b.pick("Anna Nowak (operator)")
 	b.confirm(s, key)
 	last := 0
-	for i := range s.asked {
+	for i := range s.lines {
 		if s.picture.Answers(i) != nil {
 			last = i
 		}
@@ -467,7 +467,7 @@ func TestSignOffByKeys(t *testing.T) {
 	to("the first evidence", func(f fyne.Focusable) bool { _, ok := f.(*widgets.BadgeButton); return ok })
 	b.key(fyne.KeySpace)
 	b.sees("Podpisany wymaganymi kluczami")
-	for i := range s.asked {
+	for i := range s.lines {
 		a := s.picture.Answers(i)
 		if a == nil {
 			continue
@@ -507,16 +507,16 @@ func TestNoUntrueYes(t *testing.T) {
 		t.Fatalf("Space chose %q", s.person)
 	}
 	asked := 0
-	for i := range s.asked {
+	for i := range s.lines {
 		a := s.picture.Answers(i)
 		if a == nil {
 			continue
 		}
 		asked++
 		if f := b.jump(); f != fyne.Focusable(a) {
-			t.Fatalf("Ctrl+J goes to %T, want the answer to %q", f, s.asked[i])
+			t.Fatalf("Ctrl+J goes to %T, want the answer to %q", f, s.lines[i])
 		}
-		if s.asked[i] != "rollback-plan" {
+		if s.lines[i] != "rollback-plan" {
 			b.key(fyne.KeySpace)
 			continue
 		}

@@ -39,3 +39,18 @@ func TestThreat10ListsThatAreNoFiles(t *testing.T) {
 		}
 	}
 }
+
+// A pipe or a file that is named as a folder of the medium is refused at once: nobody may ever write into that pipe.
+func TestLookInNoFolder(t *testing.T) {
+	s, _ := quorumOfTwo(t)
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{pipe, "hostile_unix_test.go"} {
+		_, err := s.Look([]string{dir})
+		wantCode(t, err, fault.SourceMissing, "not a folder")
+		_, err = OpenStore(dir)
+		wantCode(t, err, fault.SourceMissing, "not a folder")
+	}
+}

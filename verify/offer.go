@@ -104,13 +104,30 @@ func (s *Store) Look(dirs []string) (*Offers, error) {
 	return o, nil
 }
 
+// openFolder opens a folder that a person named. Opening a fifo would wait for a writer, so the kind is looked at before. The error
+// wraps fs.ErrNotExist when there is none.
+func openFolder(dir string) (*os.Root, error) {
+	fi, err := os.Stat(dir)
+	if err != nil {
+		return nil, fsx.Classify(err, "looking at", dir)
+	}
+	if !fi.IsDir() {
+		return nil, fault.New(fault.SourceMissing, "%q is not a folder", dir).With("path", dir)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fsx.Classify(err, "opening", dir)
+	}
+	return root, nil
+}
+
 func (s *Store) lookIn(o *Offers, dir string) error {
-	medium, err := os.OpenRoot(dir)
+	medium, err := openFolder(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fsx.Classify(err, "opening", dir)
+		return err
 	}
 	defer medium.Close()
 	for _, prefix := range []Root{"", Oem, Site} {

@@ -14,6 +14,9 @@ import (
 // ProgramSchema is the only schema of a statement about programs.
 const ProgramSchema = "sluice-program/1"
 
+// ProgramStatementFile is where the vendor's statement about programs lies: beside them.
+const ProgramStatementFile = "programs.sig"
+
 // MaxProgramStatement is the largest statement about programs in bytes.
 const MaxProgramStatement = 64 << 10
 

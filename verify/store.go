@@ -50,12 +50,12 @@ func OpenStore(dir string) (*Store, error) {
 }
 
 func loadChain(dir string, of Root) ([]*root, error) {
-	keys, err := os.OpenRoot(dir)
+	keys, err := openFolder(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fsx.Classify(err, "opening", dir)
+		return nil, err
 	}
 	defer keys.Close()
 	count, err := countRoots(keys, of)

@@ -90,6 +90,9 @@ func (d *Dir) EnsureMachineKey(random io.Reader) (ed25519.PrivateKey, error) {
 	return key, d.ensurePublic(key)
 }
 
+// Begun says whether this folder is an installation: a machine key is here, or something that one made.
+func (d *Dir) Begun() bool { return d.Exists(keyFile) || d.keyUsed() != "" }
+
 // keyUsed names something that a machine key made, empty when there is nothing: its public half, a log, a stage's record.
 func (d *Dir) keyUsed() string {
 	names := []string{pubFile}
