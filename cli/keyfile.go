@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
@@ -136,7 +137,7 @@ func (a *app) interactive() bool {
 
 // readLimited reads a file that a person named.
 func readLimited(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe that nobody writes to is empty, and not waited for
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil, fault.New(fault.SourceMissing, "opening %q: %w", path, err).With("path", path)

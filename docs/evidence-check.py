@@ -3,18 +3,11 @@
 
   evidence-check.py --oem FINGERPRINT --site FINGERPRINT PACK...
 Exit 0: every pack holds. Exit 1: one does not, said on stderr. Exit 2: wrong usage."""
-import base64
-import hashlib
-import json
-import re
-import sys
-import time
+import base64, decimal, hashlib, itertools, json, re, sys, time
 
 # --- Ed25519, RFC 8032 section 5.1, extended coordinates -------------------------------------------------------------
-P = 2**255 - 19
-L = 2**252 + 27742317777372353535851937790883648493
-D = -121665 * pow(121666, P - 2, P) % P
-ROOT = pow(2, (P - 1) // 4, P)
+P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
+D, ROOT = -121665 * pow(121666, P - 2, P) % P, pow(2, (P - 1) // 4, P)
 
 class Bad(Exception):
     """A pack that does not hold."""
@@ -29,25 +22,19 @@ def add(p, q):
 def mul(n, p):
     q = (0, 1, 1, 0)
     while n:
-        if n & 1:
-            q = add(q, p)
-        p, n = add(p, p), n >> 1
+        q, p, n = add(q, p) if n & 1 else q, add(p, p), n >> 1
     return q
 def decode_point(raw):
-    y = int.from_bytes(raw, "little")
-    sign, y = y >> 255, y & (1 << 255) - 1
+    sign, y = divmod(int.from_bytes(raw, "little"), 1 << 255)
     want(y < P, "a public key is not canonical")
     xx = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
     x = pow(xx, (P + 3) // 8, P)
-    if (x * x - xx) % P:
-        x = x * ROOT % P
+    x = x * ROOT % P if (x * x - xx) % P else x
     want((x * x - xx) % P == 0 and (x or not sign), "a public key is no point")
-    if x & 1 != sign:
-        x = P - x
+    x = P - x if x & 1 != sign else x
     return x, y, 1, x * y % P
 def encode_point(p):
-    z = pow(p[2], P - 2, P)
-    x, y = p[0] * z % P, p[1] * z % P
+    x, y = (c * pow(p[2], P - 2, P) % P for c in p[:2])
     return (y | (x & 1) << 255).to_bytes(32, "little")
 
 BASE = decode_point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
@@ -61,22 +48,42 @@ def good_key(key):
         points[key] = p
     return points[key]
 def verify(key, message, sig):
-    a = good_key(key)
-    s = int.from_bytes(sig[32:], "little")
-    if len(sig) != 64 or s >= L:
-        return False
+    a, s = good_key(key), int.from_bytes(sig[32:], "little")
     k = int.from_bytes(hashlib.sha512(sig[:32] + key + message).digest(), "little") % L
-    return encode_point(add(mul(s, BASE), mul(k, (P - a[0], a[1], 1, P - a[3])))) == sig[:32]
+    return len(sig) == 64 and s < L and encode_point(add(mul(s, BASE), mul(k, (P - a[0], a[1], 1, P - a[3])))) == sig[:32]
 
 # --- bytes and JSON --------------------------------------------------------------------------------------------------
 def digest(raw):
     return hashlib.sha384(raw).hexdigest()
 def unique(pairs):
-    out = dict(pairs)
-    want(len(out) == len(pairs), "a JSON object has a name twice")
-    return out
+    want(len(dict(pairs)) == len(pairs), "a JSON object has a name twice")
+    return dict(pairs)
+def number(text):
+    """A number that is written as RFC 8785 writes it."""
+    v = float(text)
+    whole = abs(v) < 1e21 and v == int(v)
+    shown = str(int(v)) if whole else format(decimal.Decimal(repr(v)), "f") if 1e-6 <= abs(v) < 1e21 else re.sub(r"e-0", "e-", repr(v))
+    want(text == shown, "a number %s is not written as RFC 8785 writes it", text[:40])
+    return int(v) if whole else v
 def parse(raw):
-    return json.loads(raw.decode("utf-8"), object_pairs_hook=unique)
+    return json.loads(raw.decode("utf-8"), object_pairs_hook=unique, parse_int=number, parse_float=number, parse_constant=number)
+INDEX = {"schema": str, "made": str, "stage": str, "model_family": str, "version": str, "variant": str, "manifest_sha384": str, "judged_by": {"root": str, "version": int},
+         "machine": {"key_id": str, "system": str}, "policy_number": int, "installer": str, "complete": bool, "refused": bool, "?emergency": {"reason": str, "by": str, "at": str},
+         "logs": {"*": {"entries": int, "sha384": str, "ranges": [{"first": int, "last": int}]}}}
+ENTRY = {"timestamp": str, "log": str, "stage": str, "status": str, "event": str, "artefacts": {"*": str}, "runtime_flags": {"*": str}, "actor": str, "?incident": str, "?code": str,
+         "?detail": {"*": None}, "?count": int, "prev": str, "sig": str}
+def fits(value, shape, what):
+    """Wants the members of a shape, no others, each of its type. ? begins those that may be absent, and then are not empty; * stands for any name."""
+    if isinstance(shape, dict):
+        want(type(value) is dict, "%s is no object", what)
+        want("*" in shape or {k for k in shape if k[0] != "?"} <= set(value) <= {k.strip("?") for k in shape}, "%s has other members", what)
+        for k, v in value.items():
+            fits(v, shape.get(k, shape.get("*", shape.get("?" + k))), what + "." + k)
+            want("?" + k not in shape or v, "%s.%s is empty", what, k)
+        return
+    want(shape is None or type(value) is (list if isinstance(shape, list) else shape), "%s has another type", what)
+    for v in value if isinstance(shape, list) else []:
+        fits(v, shape[0], what)
 def canonical(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 def unbase64(text):
@@ -94,12 +101,12 @@ def key_id(key):
     return hashlib.sha256(bytes.fromhex("302a300506032b6570032100") + key).hexdigest()
 def envelope(raw, kind, keys, threshold):
     """The statement of an envelope with the threshold of keys, and which of them signed."""
-    e = parse(raw)
+    e, signed = parse(raw), []
     want(isinstance(e, dict) and set(e) == {"payload", "payloadType", "signatures"} and e["payloadType"] == "application/vnd.in-toto+json", "no envelope")
     payload = unbase64(e["payload"])
     message = b"DSSEv1 28 application/vnd.in-toto+json %d %s" % (len(payload), payload)
-    signed = []
     want(0 < len(e["signatures"]) <= 64 and threshold >= 1, "an envelope without a signature")
+    want(len({s["sig"] for s in e["signatures"]}) == len(e["signatures"]), "a signature stands twice")
     for s in e["signatures"]:
         want(set(s) <= {"keyid", "sig"}, "no signature")
         sig = unbase64(s["sig"])
@@ -131,28 +138,24 @@ def container(raw):
         size, mtime = int(h[124:135], 8), int(h[136:147], 8) if mtime is None else mtime
         want(NAME.match(name) and len(name) <= 100 and name not in files and len(files) < 4000, "a name %r", name)
         want(h == header(name, size, mtime), "the header of %s is not as it should be", name)
-        end = at + 512 + size
-        files[name] = raw[at + 512:end]
+        end, files[name] = at + 512 + size, raw[at + 512:at + 512 + size]
         at = end + -size % 512
         want(raw[end:at] == b"\0" * (at - end) and at <= len(raw), "%s does not end as it should", name)
     want(raw[at:] == b"\0" * 1024, "the archive does not end as it should")
     want(list(files)[:1] == ["evidence.dsse.json"] and list(files)[1:] == sorted(list(files)[1:]), "the files are not in order")
     return files, mtime
 def numbered(files, prefix, suffix):
-    out = []
-    while "%s%d%s" % (prefix, len(out) + 1, suffix) in files:
-        out.append(files["%s%d%s" % (prefix, len(out) + 1, suffix)])
-    return out
+    names = ["%s%d%s" % (prefix, n, suffix) for n in range(1, len(files) + 1)]
+    return [files[n] for n in itertools.takewhile(files.__contains__, names)]
 
 def index(files, mtime):
-    raw = files.pop("evidence.dsse.json")
+    raw, key = files.pop("evidence.dsse.json"), pem_key(files.get("machine.pub", b""))
     want(canonical(parse(raw)) == raw, "the index is not canonical")
-    key = pem_key(files.get("machine.pub", b""))
     st, _, signatures = envelope(raw, "evidence", [key], 1)
     want(signatures == 1 and st["subject"] == [subject(n, files[n]) for n in files], "the files are not those of the index")
     ix = st["predicate"]
-    want(set(ix) - {"emergency"} == {"schema", "made", "stage", "model_family", "version", "variant", "manifest_sha384", "judged_by", "machine", "policy_number",
-                                     "installer", "complete", "refused", "logs"} and ix["schema"] == "sluice-evidence/1", "no index")
+    fits(ix, INDEX, "the index")
+    want(ix["schema"] == "sluice-evidence/1" and ix["judged_by"]["version"] >= 1, "no index, or judged by no root")
     want(ix["judged_by"]["root"] == ("site" if ix.get("emergency") else "oem"), "an emergency and the vendor's root, or neither")
     want(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(mtime)) == ix["made"], "the time of the container is not the index's")
     want(ix["machine"]["key_id"] == key_id(key), "machine.pub is not the machine's key")
@@ -215,14 +218,14 @@ def revocations(files, chains):
         want(st["subject"] == [subject("revocations.json", canonical(lists[of]))] and lists[of]["root"] == of, "a revocation list is another one")
     want(digest(files["manifest.json"]) not in [m["sha384"] for v in lists.values() for m in v["manifests"]], "the bundle is revoked")
     site = {k["key_id"] for k in lists["site"]["keys"]}
-    for of, chain in chains.items():
-        for root in chain:
-            root.revoked = site | {k["key_id"] for k in lists[of]["keys"]}
+    for of, root in ((of, root) for of, chain in chains.items() for root in chain):
+        root.revoked = site | {k["key_id"] for k in lists[of]["keys"]}
     return site
 def manifest(files, ix, root):
     st, _, _ = envelope(files["manifest.sig"], "manifest", *root.role("targets"))
     m = parse(files["manifest.json"])
     want(st["subject"] == [subject("manifest.json", files["manifest.json"])] and digest(files["manifest.json"]) == ix["manifest_sha384"], "another manifest was signed")
+    want(set(st["predicate"]) == {"model_family", "version"}, "the signature says something else")
     for x in (m, st["predicate"]):
         want((x["model_family"], x["version"]) == (ix["model_family"], ix["version"]), "the manifest is that of another version")
     want(ix["variant"] in [v["id"] for v in m["variants"]], "the manifest lacks the variant")
@@ -239,15 +242,16 @@ def policies(files, ix, chain):
 def logs(files, ix, key):
     out = {}
     for log, x in ix["logs"].items():
-        lines = files["log/%s.jsonl" % log].split(b"\n")
+        lines, entries, last = files["log/%s.jsonl" % log].split(b"\n"), {}, None
         want(lines.pop() == b"", "log %s does not end with a line feed", log)
-        entries, last = {}, None
         for r in x["ranges"]:
             want(r["first"] >= 1 and r["last"] >= r["first"] and (last is None or r["first"] > last + 1), "log %s has odd ranges", log)
             for n in range(r["first"], r["last"] + 1):
                 want(lines, "log %s lacks entry %d", log, n)
                 line = lines.pop(0)
                 e = parse(line)
+                fits(e, ENTRY, "an entry")
+                want(canonical(e) == line and time.strptime(e["timestamp"], "%Y-%m-%dT%H:%M:%S.%fZ") and len(e["timestamp"]) == 24, "log %s entry %d is not canonical", log, n)
                 sig = b'"sig":"%s",' % e["sig"].encode()
                 want(len(line) <= 65535 and line.count(sig) == 1 and e["log"] == log, "log %s entry %d is none", log, n)
                 want(verify(key, b"sluice-log-v1\0" + line.replace(sig, b""), unbase64(e["sig"])), "log %s entry %d is not the machine's", log, n)
@@ -270,8 +274,7 @@ def logged(entries, envelope_digest):
                 return number
     raise Bad("the log did not take in a sign-off")
 def plain_item(it, answer=None):
-    keep = {k: it.get(k) for k in ("id", "role", "automatic", "optional", "evidence")}
-    keep.update({k: (answer or it).get(k) for k in ("answer", "comment")})
+    keep = {k: (it if answer is None or k not in ("answer", "comment") else answer).get(k) for k in ("id", "role", "automatic", "optional", "evidence", "answer", "comment")}
     return {k: v for k, v in keep.items() if v}
 def check_items(d):
     seen, refused = [], d.get("refused", False)
@@ -371,23 +374,20 @@ def check(raw, oem, site):
         want(by == "site", "the manifest is not signed by the vendor, or not this one")
         manifest(files, ix, chains["oem"][-1])
     known, log = policies(files, ix, chains["site"]), logs(files, ix, key)
-    if ix["stage"] == "live":
-        want(stage(files, ix, known, log, revoked, "paper")[1], "stage paper was not complete")
-    else:
-        want(not any(n.startswith("signoffs/live/") for n in files), "a pack about paper holds sign-offs of live")
+    want(ix["stage"] != "live" or stage(files, ix, known, log, revoked, "paper")[1], "stage paper was not complete")
+    want(ix["stage"] == "live" or not any(n.startswith("signoffs/live/") for n in files), "a pack about paper holds sign-offs of live")
     signed, complete, refused = stage(files, ix, known, log, revoked, ix["stage"])
     report(files, ix, signed, complete, refused)
     return "%s %s %s, stage %s: %s; signed by %s" % (ix["model_family"], ix["version"], ix["variant"], ix["stage"],
                                                     "refused" if refused else "complete" if complete else "not complete", ", ".join(d["person"] for _, d, _, _ in signed))
 
 def main(args):
-    opts = {"--oem": "", "--site": ""}
+    opts, failed = {"--oem": "", "--site": ""}, 0
     while args and args[0] in opts and len(args) > 1:
         opts[args[0]], args = args[1], args[2:]
     if not args or not all(opts.values()):
         print(__doc__, file=sys.stderr)
         return 2
-    failed = 0
     for name in args:
         try:
             print("OK %s: %s" % (name, check(open(name, "rb").read(), opts["--oem"], opts["--site"])))

@@ -19,6 +19,12 @@ import (
 
 func jsonValue(raw []byte) jsontext.Value { return jsontext.Value(raw) }
 
+// jsonText refuses what is no JSON, has a name twice, or a number that is not written as RFC 8785 writes it.
+func jsonText(raw []byte) error {
+	var v jsontext.Value
+	return bundle.StrictUnmarshal(raw, &v, MaxPack)
+}
+
 // Anchors are fingerprints of trust roots that the reader knows from elsewhere, of any version that the pack holds up to the one that
 // judged. Spaces, dashes, colons and letter case do not matter.
 type Anchors struct {
@@ -407,7 +413,7 @@ func (c *check) report() error {
 
 // tables are the machine's word: hardware and stage record are JSON, and the record is about these bytes.
 func (c *check) tables() error {
-	if !json.Valid(c.Files[HardwareFile]) {
+	if jsonText(c.Files[HardwareFile]) != nil {
 		return bad("%s is no JSON", HardwareFile).With("what", HardwareFile)
 	}
 	var r struct {
@@ -419,6 +425,9 @@ func (c *check) tables() error {
 				SHA384 bundle.Digest `json:"sha384"`
 			} `json:"report"`
 		} `json:"proof"`
+	}
+	if err := jsonText(c.Files[RecordFile]); err != nil {
+		return wrap(RecordFile, err)
 	}
 	if err := json.Unmarshal(c.Files[RecordFile], &r); err != nil || r.Manifest != c.Index.ManifestSHA384 || r.Variant != c.Index.Variant || len(r.Proof.Cases) == 0 {
 		return bad("%s is no stage record of this manifest with its proof", RecordFile).With("what", RecordFile)

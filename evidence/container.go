@@ -135,6 +135,9 @@ func (p *Pack) readIndex() error {
 	if err := bundle.StrictUnmarshal(p.statement.Predicate, &p.Index, bundle.MaxEnvelopeSize); err != nil {
 		return wrap(IndexFile, err)
 	}
+	if again, err := bundle.CanonicalJSON(p.Index); err != nil || !bytes.Equal(again, p.statement.Predicate) { // the envelope is canonical, so is what it holds
+		return bad("the index lacks a member or holds an empty one").With("what", IndexFile)
+	}
 	if p.Index.Schema != Schema {
 		return bad("the pack has schema %q, want %q", clip(p.Index.Schema), Schema).With("what", IndexFile)
 	}

@@ -257,10 +257,41 @@ func TestThreat6Clocks(t *testing.T) {
 					refused++
 					t.Errorf("the gate at %s: %v", at, err)
 				}
+				if _, err := s.Decide(slot.Paper, "anna"); err != nil {
+					refused++
+					t.Errorf("a sign-off at %s: %v", at, err)
+				}
 				k := s.In.Knowledge()
 				if got := k.Evidence.Format(time.DateOnly); got != "2026-11-22" || k.ClockBehind != at.Before(k.Evidence) || len(k.Expired) != 0 || k.Source != slot.EvidenceManifest {
 					t.Errorf("at %s: %+v", at, k)
 				}
+			}
+			// Still at the last clock: the vendor changes the key, and then revokes the old one.
+			private, public := keys("vendor2")
+			if _, err := s.Take(map[string][]byte{"2.root.json": s.NextRoot(verify.Oem, verify.RootChange{AddTargets: public, RemoveTargets: []bundle.PublicKey{testroot.Public(s.Vendor)}}, s.Vendor)}); err != nil {
+				refused++
+				t.Errorf("the next list: %v", err)
+			}
+			if err := s.TryInstall(s.Bundle(testroot.BundleOptions{Version: "1.2.0", Keys: private, Created: "2026-11-22T00:00:00Z"})); err != nil {
+				refused++
+				t.Errorf("a bundle by the new key: %v", err)
+			}
+			if err := s.TryInstall(s.Bundle(testroot.BundleOptions{Version: "1.3.0", Created: "2026-11-22T00:00:00Z"})); fault.CodeOf(err) != fault.SignatureUntrusted {
+				accepted++
+				t.Errorf("a bundle by the old key: %v", err)
+			}
+			if _, err := check(t, s, slot.Live); err != nil {
+				refused++
+				t.Errorf("the gate after a rotation: %v", err)
+			}
+			all := append(leaked, testroot.Public(s.Vendor))
+			if _, err := s.Take(map[string][]byte{"revocations.json": s.Revoke(verify.Oem, 2, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC), s.Vendor, all, nil)}); err != nil {
+				refused++
+				t.Errorf("the second revocation list: %v", err)
+			}
+			if _, err := check(t, s, slot.Live); fault.CodeOf(err) != fault.Revoked {
+				accepted++
+				t.Errorf("the gate after the revocation: %v", err)
 			}
 		})
 	}

@@ -151,6 +151,8 @@ def inputs(seconds, while_there):
     def rail():
         return pixels(x, y + h - 260, 248, 260)
 
+    tab(False)  # the first one ever writes the shortcuts into the rail: no sign yet that the keyboard is there
+    time.sleep(0.5)
     for _ in range(20):  # brings the keyboard to the rail
         before = rail()
         tab(False)

@@ -136,7 +136,7 @@ release 2.3.0 "$vendor/oem-next.key"
 on_stick "$RELEASE" "$WORK/revocations.json"
 to_source install_beside
 primary
-at "Tego pakietu nie wolno użyć"
+at "To zostało unieważnione"
 shot revoked
 says 'E-REVOKED' check
 press Return

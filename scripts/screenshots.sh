@@ -115,10 +115,19 @@ for lang in pl en; do
 		take authenticate
 		turn hardware.title
 		take hardware 1.5
+		press ctrl+j shift+Tab shift+Tab shift+Tab shift+Tab shift+Tab shift+Tab shift+Tab Return # footer, rail, the last link
+		arrive measure.done
+		take measured 1.5
+		turn hardware.title
 		turn install.done
 		take install
 		turn smoke.passed
 		take smoke 2
+		press ctrl+j shift+Tab Return # the button before the primary one
+		arrive opinion.title
+		take second-opinion
+		press Escape
+		arrive smoke.passed
 		turn signoff.title.paper
 		take signoff-paper 2
 		window_down

@@ -41,7 +41,7 @@ func TestProgramOnAMedium(t *testing.T) {
 	}
 	b.checkProgram(file)
 	b.settle("the refusal", func() bool { _, is := b.current.(*refusal); return is })
-	b.sees(string(fault.ProgramUnknown))
+	b.sees(string(fault.ProgramUnknown), "Tego programu nie należy uruchamiać")
 	b.key(fyne.KeyReturn)
 	b.reach("help.title")
 

@@ -295,12 +295,19 @@ func (s *smoke) results() fyne.CanvasObject {
 		widgets.KV(w.t("smoke.p95"), w.ms(proof.P95MS)),
 		widgets.KV(w.t("smoke.memory"), w.t("smoke.of", "have", w.mib(proof.PeakMiB), "limit", w.mib(proof.LimitMiB))),
 	)
+	var evidence []fyne.CanvasObject // what vouches for the figures
+	if rec.Engine.Kind == inference.KindONNXRuntime && !rec.Engine.LibrarySHA384.IsZero() {
+		evidence = append(evidence, text(style.SmallDim, w.lang.Text("evidence.library", "digest", widgets.CutDigest(rec.Engine.LibrarySHA384.String(), 3, 2))))
+	}
+	if c := proof.Confinement; c != nil {
+		evidence = append(evidence, text(style.SmallDim, w.lang.Text("proof.confined", "how", printable.Line(c.String(), 200))))
+	}
 	var points []widgets.LatencyPoint
 	for _, c := range proof.Cases {
 		points = append(points, widgets.LatencyPoint{Name: c.Name, MS: c.LatencyMS})
 	}
 	chart := widgets.Column(6, text(style.Head, w.t("smoke.chart")), widgets.NewLatencyChart(w.t("smoke.limit"), w.ms, proof.LimitMS, points...))
-	objs := []fyne.CanvasObject{widgets.NewCard(widgets.Row(28, []float32{1, 1}, facts, chart))}
+	objs := []fyne.CanvasObject{widgets.NewCard(widgets.Column(10, append([]fyne.CanvasObject{widgets.Row(28, []float32{1, 1}, facts, chart)}, evidence...)...))}
 	tried := s.tried()
 	if len(tried) > 0 { // what was tried stands above the cases, those of variants that failed below
 		objs, tried = append(objs, tried[0]), tried[1:]

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"fyne.io/fyne/v2"
 
@@ -161,4 +162,66 @@ func TestRevokedWhileLive(t *testing.T) {
 	b.home()
 	b.sees("unieważniony", string(fault.Revoked))
 	b.everywhere("start-revoked")
+}
+
+// What a stick must not bring is refused in words with a remedy, in both languages, on the page of the lists and where a bundle
+// is judged; the lists stay as they are.
+func TestListsRefused(t *testing.T) {
+	site := testroot.New(t)
+	site.GoLive(testroot.BundleOptions{})
+	change := verify.RootChange{Expires: site.Config.Clock().AddDate(3, 0, 0)}
+	two := site.NextRoot(verify.Oem, change, site.Vendor)
+	three, err := verify.NextRoot(two, change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if three, err = verify.SignRoot(three, two, site.Vendor); err != nil {
+		t.Fatal(err)
+	}
+	unsigned := site.NextRoot(verify.Oem, change)
+	first := site.Revoke(verify.Oem, 2, site.Config.Clock(), site.Vendor, []bundle.PublicKey{testroot.Public(testroot.Key("old"))}, nil)
+	less := site.Revoke(verify.Oem, 3, site.Config.Clock(), site.Vendor, nil, nil)
+	b := siteBench(t, site, assets.Polish)
+	b.home()
+	b.trustedKeys()
+	s := b.current.(*trusted)
+	b.settle("lists", func() bool { return s.loaded })
+	s.load([]string{site.Medium(map[string][]byte{"revocations.json": first})})
+	b.settle("taken", func() bool { return s.looked })
+	for _, c := range []struct {
+		name string
+		file string
+		raw  []byte
+		want fault.Code
+	}{
+		{"skipped", "3.root.json", three, fault.TrustStep},
+		{"unsigned", "2.root.json", unsigned, fault.TrustInvalid},
+		{"fewer", "revocations.json", less, fault.RevocationsInvalid},
+	} {
+		s.problem = nil
+		dir := site.Medium(map[string][]byte{c.file: c.raw})
+		s.load([]string{dir})
+		b.settle("the refusal of "+c.name, func() bool { return !s.task.running() })
+		if s.problem == nil || s.problem.code != c.want {
+			t.Errorf("%s: refused with %+v, want %s", c.name, s.problem, c.want)
+			continue
+		}
+		words := assets.Polish.Error(string(c.want)).ForWindow()
+		b.sees(words.Meaning, words.Remedy, string(c.want), "numer 1")
+		b.everywhere("trust-" + c.name)
+	}
+	if store, err := verify.OpenStore(site.Path(slot.KeysDir)); err != nil || store.Describe()[0].Version != 1 {
+		t.Errorf("a refused stick changed the lists: %v", err)
+	}
+
+	// Signed evidence from after the list's end: nothing new is installed, and the page of the lists says why.
+	s.load([]string{site.Medium(map[string][]byte{"revocations.json": site.Revoke(verify.Oem, 4, time.Date(2036, 6, 1, 0, 0, 0, 0, time.UTC), site.Vendor, []bundle.PublicKey{testroot.Public(testroot.Key("old"))}, nil)})})
+	b.settle("taken", func() bool { return !s.task.running() })
+	b.sees("1 czerwca 2036", b.lang.Text("knowledge.expired", "of", b.lang.Text("trust.of.oem")))
+	b.everywhere("trust-expired")
+	b.home()
+	j := &journey{w: b.Window}
+	j.authenticate(newSource(b.Window, nil), site.Bundle(testroot.BundleOptions{Version: "1.1.0"}), nil)
+	b.settle("refusal", func() bool { _, is := b.current.(*refusal); return is })
+	b.sees(string(fault.TrustExpired), assets.Polish.Error(string(fault.TrustExpired)).ForWindow().Remedy)
 }

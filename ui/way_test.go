@@ -116,7 +116,7 @@ func TestWay(t *testing.T) {
 
 	b.key(fyne.KeyReturn)
 	b.reach("smoke.passed", "variant", "first")
-	b.sees("Silnik", "zaliczony", "limit", "1 z 1 przypadku", "oczekiwano", "otrzymano")
+	b.sees("Silnik", "zaliczony", "limit", "proces potomny ograniczony przez", "1 z 1 przypadku", "oczekiwano", "otrzymano")
 	b.everywhere("smoke")
 	if len(b.held) != 2 || b.awake != 0 || b.held[0] != "Trwa instalacja pakietu modeli" {
 		t.Errorf("the computer was kept awake for %q, and is still for %d; want copying and test, and no longer", b.held, b.awake)

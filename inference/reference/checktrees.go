@@ -10,7 +10,7 @@ import (
 
 // CheckTrees refuses (fault.ModelInvalid) a model with a tree ensemble that contradicts itself: lists of different lengths,
 // links to nodes that are not there or back to themselves, weights of no leaf or target. Native engines follow such lists and
-// links through memory; some releases do so before they check them, and what they find there differs from run to run.
+// links through memory, so how such a model ends is not left to them.
 // Everything else about the model is left to the engine. external serves attributes that lie in other files. Memory grows
 // with the trees and has no limit of its own: the child's holds.
 func CheckTrees(raw []byte, external func(location string) ([]byte, error)) error {

@@ -351,6 +351,13 @@ func opModulo(b *builder) (kernel, error) {
 				return nil, invalid("the remainder of floating-point numbers needs fmod=1")
 			}
 		}
+		if c == opFmod {
+			for _, v := range in {
+				if err := inRange(v, b.op.Name); err != nil {
+					return nil, err
+				}
+			}
+		}
 		return one(zipNumbers(r, c, in[0], in[1]))
 	}, nil
 }
@@ -406,6 +413,9 @@ func opPow(b *builder) (kernel, error) {
 		defer r.drop(x)
 		if slices.ContainsFunc(of[int64](x), func(n int64) bool { return n < 0 }) {
 			return nil, unsupported("a negative power of an integer")
+		}
+		if err := powersFit(in[0], of[int64](x)); err != nil {
+			return nil, err
 		}
 		if in[0].dt == tensor.Int32 {
 			return one(zip(r, in[0].dt, in[0], x, func(a int32, n int64) int32 { return int32(power(int64(a), n)) }))

@@ -308,6 +308,11 @@ func opClip6(b *builder) (kernel, error) {
 
 func clip[T number](r *run, in []*value) ([]*value, error) {
 	var low, high *T
+	if f, ok := any(T(0)).(float32); ok { // without limits the smallest and largest number stand, infinity is neither
+		f = math.MaxFloat32
+		least, most := T(-f), T(f)
+		low, high = &least, &most
+	}
 	for i, p := range []**T{&low, &high} {
 		if v := in[i+1]; v != nil {
 			if v.data.len() != 1 {

@@ -91,8 +91,11 @@ func products(a, b []int) (*product, error) {
 	if len(b) > 1 {
 		p.shape = append(p.shape, p.n)
 	}
-	if slices.Contains(p.shape, 0) || p.k == 0 {
+	if slices.Contains(p.shape, 0) {
 		return p, nil // nothing to multiply
+	}
+	if p.k == 0 {
+		return nil, unsupported("sums of nothing in a product of shapes %d and %d, which engines leave unwritten", a, b)
 	}
 	sa, sb := stretch(ba, batch), stretch(bb, batch)
 	for i := range sa {

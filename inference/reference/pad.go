@@ -28,6 +28,9 @@ func pad(r *run, v *value, pads []int64, mode string, fill *value) ([]*value, er
 	}
 	defer done()
 	for i, d := range v.shape {
+		if before, after := int(pads[i]), int(pads[rank+i]); mode == "wrap" && (min(before, after) < 0 || max(before, after) > d) {
+			return nil, unsupported("wrapping around by %d and %d in a dimension of %d, where engines read beyond it", before, after, d)
+		}
 		m := make([]int, shape[i])
 		for j := range m {
 			k := j - int(pads[i])

@@ -166,6 +166,18 @@ func reduce(r *run, op string, v *value, set []bool, keep bool) (*value, error) 
 	if len(l.offsets) == 0 && len(l.bases) > 0 && (op == "ReduceMean" || v.dt != tensor.Float32 && v.dt != tensor.Float64 && (op == "ReduceMax" || op == "ReduceMin")) {
 		return nil, unsupported("%s of nothing", op)
 	}
+	if v.data.len() == 0 && len(l.bases) == 0 {
+		return nil, unsupported("%s of nothing to nothing, which engines read differently", op)
+	}
+	switch op {
+	case "ReduceMax", "ReduceMin":
+		err = orderly(v, op)
+	default:
+		err = inRange(v, op)
+	}
+	if err != nil {
+		return nil, err
+	}
 	shape := l.shape
 	if !keep {
 		shape = l.squeeze
@@ -272,6 +284,12 @@ func opArg(b *builder) (kernel, error) {
 		}
 		if v.shape[k] == 0 {
 			return nil, invalid("%s over an empty dimension", b.op.Name)
+		}
+		if v.data.len() == 0 {
+			return nil, unsupported("%s of nothing, which engines read differently", b.op.Name)
+		}
+		if err := orderly(v, b.op.Name); err != nil {
+			return nil, err
 		}
 		shape := slices.Clone(v.shape)
 		shape[k] = 1
@@ -403,6 +421,9 @@ func opHardmax(b *builder) (kernel, error) {
 	flat := b.version < 13
 	return func(r *run, in []*value) ([]*value, error) {
 		v := in[0]
+		if err := orderly(v, b.op.Name); err != nil {
+			return nil, err
+		}
 		n, inner, err := softmaxBlock(v.shape, axis, flat)
 		if err != nil {
 			return nil, err
@@ -501,6 +522,9 @@ func opTopK(b *builder) (kernel, error) {
 	}
 	return func(r *run, in []*value) ([]*value, error) {
 		v, k := in[0], fixed
+		if err := orderly(v, b.op.Name); err != nil {
+			return nil, err
+		}
 		if len(in) > 1 {
 			var err error
 			if k, err = scalar(in[1], "k"); err != nil {

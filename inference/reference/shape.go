@@ -154,6 +154,9 @@ func opSqueeze13(*builder) (kernel, error) {
 		if err != nil {
 			return nil, err
 		}
+		if len(axes) == 0 {
+			return nil, unsupported("Squeeze of no axes, which engines read as all")
+		}
 		return squeeze(r, in[0], axes, true)
 	}, nil
 }

@@ -325,6 +325,9 @@ func opMaxPool(b *builder) (kernel, error) {
 	}
 	byColumn := b.version >= 8 && b.bool("storage_order", false)
 	return func(r *run, in []*value) ([]*value, error) {
+		if err := pooled(in[0], b.op.Name); err != nil {
+			return nil, err
+		}
 		p, shape, err := w.poolShape(in[0])
 		if err != nil {
 			return nil, err
@@ -463,6 +466,11 @@ func opGlobalPool(name string) func(*builder) (kernel, error) {
 			rank := len(in[0].shape)
 			if rank < 3 {
 				return nil, invalid("a pool over shape %d", in[0].shape)
+			}
+			if name == "ReduceMax" {
+				if err := pooled(in[0], "GlobalMaxPool"); err != nil {
+					return nil, err
+				}
 			}
 			set := make([]bool, rank)
 			for i := 2; i < rank; i++ {

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode"
 )
 
 const docs = "../../docs"
@@ -297,7 +298,7 @@ func testNames(t *testing.T) map[string][]string {
 
 // TestLinks: every link of a page within this repository, pictures too, leads to a file that is there.
 func TestLinks(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#\s]+)`)
+	link := regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)\s]*))?\)`)
 	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -313,13 +314,83 @@ func TestLinks(t *testing.T) {
 			if strings.Contains(m[1], "://") {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join(filepath.Dir(path), m[1])); err != nil {
+			target := path
+			if m[1] != "" {
+				target = filepath.Join(filepath.Dir(path), m[1])
+			}
+			if _, err := os.Stat(target); err != nil {
 				t.Errorf("%s links to %s, which is not there", path, m[1])
+			} else if m[2] != "" && !hasAnchor(t, target, m[2]) {
+				t.Errorf("%s links to %s#%s: no such heading", path, m[1], m[2])
 			}
 		}
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// hasAnchor says whether a page has a heading, or a mark <a id="…">, of that name: spelled as GitHub does, in lower case, without punctuation, dashes for spaces.
+func hasAnchor(t *testing.T, page, name string) bool {
+	t.Helper()
+	raw, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(raw, []byte(`<a id="`+name+`">`)) {
+		return true
+	}
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllSubmatch(raw, -1) {
+		slug := strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case unicode.IsLetter(r), unicode.IsDigit(r), r == '-', r == '_':
+				return r
+			}
+			return -1
+		}, strings.ToLower(string(m[1])))
+		if slug == name {
+			return true
+		}
+	}
+	return false
+}
+
+// TestOperatorWords: what the operator's guides put in quotation marks stands in the window in that language, word by word.
+func TestOperatorWords(t *testing.T) {
+	for lang, guide := range map[string]struct {
+		page   string
+		quoted *regexp.Regexp
+	}{
+		"en": {"operator.md", regexp.MustCompile(`"([^"]+)"`)},
+		"pl": {"pl/operator.md", regexp.MustCompile(`„([^”]+)”`)},
+	} {
+		page, err := os.ReadFile(filepath.Join(docs, guide.page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		words, err := os.ReadFile("../../assets/texts/messages." + lang + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := guide.quoted.FindAllSubmatch(page, -1)
+		if len(found) < 15 {
+			t.Errorf("%s quotes %d words of the window, want at least 15", guide.page, len(found))
+		}
+		for _, m := range found {
+			said := strings.Join(strings.Fields(string(m[1])), " ")
+			if said == "Aa" { // drawn, the same in every language
+				continue
+			}
+			end := `"`
+			if cut, open := strings.CutSuffix(said, " …"); open { // "Go back to …": what follows differs
+				said, end = cut, " {"
+			}
+			if !strings.Contains(strings.ToLower(string(words)), strings.ToLower(`"`+said+end)) {
+				t.Errorf("%s says %q, which the window does not", guide.page, m[1])
+			}
+		}
 	}
 }
