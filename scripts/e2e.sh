@@ -256,7 +256,13 @@ primary
 install 1.1.0
 says '"version":"1.0.0"' check
 sign_paper 1.1.0
-sign_live 1.1.0
+. scripts/e2e-request.sh
+if [ -n "$MOUNTED" ]; then
+	sign_live_elsewhere 1.1.0
+else
+	echo "e2e: the second person signs here: a file dialog finds no stick that is a folder"
+	sign_live 1.1.0
+fi
 
 # --- and back: one person's signature with a reason suffices
 click 346 687 # Wróć do 1.0.0

@@ -207,7 +207,7 @@ func (s *foreign) page() page {
 func (w *Window) foundField(key string, found []string, entry *widgets.Entry, ending string) fyne.CanvasObject {
 	var objs []fyne.CanvasObject
 	for _, f := range found {
-		objs = append(objs, widgets.Wrapping(8, widgets.NewIcon(widgets.Right, style.Dim, 12), widgets.LinkButton(printable.Line(f, 200), func() { entry.SetText(f) })))
+		objs = append(objs, widgets.Wrapping(8, widgets.NewIcon(widgets.Right, style.Dim, 12), widgets.LinkButton(printable.Line(filepath.Base(f), 120), func() { entry.SetText(f) })))
 	}
 	return widgets.Column(10, append(objs, w.fileField(w.t(key+".file"), w.t(key+".note"), entry, []string{ending}))...)
 }

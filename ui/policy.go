@@ -180,7 +180,7 @@ func (s *rulesForm) page() page {
 	choice := func(label string, words []string, at *int) fyne.CanvasObject {
 		return widgets.Column(4, text(style.SmallStrong, label), widgets.NewSegments(words, *at, func(i int) { *at = i }))
 	}
-	return page{title: w.t("policy.change.title"), lead: w.t("policy.change.lead"), back: w.closeAside, focus: s.signing.pass, missing: s.missing,
+	return page{title: w.t("policy.change.title"), lead: w.t("policy.change.lead"), back: w.closeAside, focus: s.roles[compliance.Paper], missing: s.missing,
 		content: widgets.Column(style.Gap, widgets.NewCard(widgets.Column(14,
 			widgets.Row(16, []float32{1, 1},
 				field(w.lang.Text("policy.signs", "stage", string(compliance.Paper)), s.roles[compliance.Paper], w.t("policy.roles.note")),
