@@ -81,6 +81,7 @@ func openBench(t *testing.T, c installer.Config, lang assets.Lang) *bench {
 		defer b.mu.Unlock()
 		b.queue = append(b.queue, f)
 	}
+	b.refreshStatus() // with patience: a busy machine may not have read the root within the usual moment
 	b.win.Resize(fyne.NewSize(1100, 720))
 	t.Cleanup(func() {
 		for w := range b.working {
