@@ -38,10 +38,10 @@ func (j *journey) source() {
 	if j.only {
 		s.words = "source.verify"
 	}
+	j.w.show(s)
 	if dir := j.w.demoStick(); dir != "" {
 		s.look(dir)
 	}
-	j.w.show(s)
 }
 
 // again shows the list of bundles that the user came from.

@@ -24,6 +24,7 @@ type source struct {
 	media  []medium
 	told   bool // the first look at the drives is over
 	own    *medium
+	named  string // the place that own is
 	chosen string // path of the chosen bundle
 	gone   string // name of the drive that was pulled out last
 	names  map[string]string
@@ -40,6 +41,9 @@ func newSource(w *Window, next func(path string, also []string)) *source {
 
 func (s *source) shown() {
 	s.leave()
+	if s.own != nil && !s.own.searched { // the search ended when the page was left
+		s.look(s.named)
+	}
 	if s.w.demo { // only the demo's own medium: nothing real is touched
 		s.told = true
 		return
@@ -88,7 +92,7 @@ func (s *source) drives(now []medium) {
 // look searches the file or folder that the user named.
 func (s *source) look(path string) {
 	s.task.stop()
-	s.own = &medium{}
+	s.named, s.own = path, &medium{}
 	s.own.drive.Mount = path
 	if !strings.HasSuffix(path, string(filepath.Separator)) && strings.Contains(filepath.Base(path), ".tar.zst") {
 		s.own.drive.Mount = filepath.Dir(path)

@@ -233,3 +233,13 @@ func TestVerifyOnly(t *testing.T) {
 }
 
 func keys(k ...ed25519.PrivateKey) []ed25519.PrivateKey { return k }
+
+// TestSearchGoesOn: a search that ended because the page was left begins again when the page is shown again.
+func TestSearchGoesOn(t *testing.T) {
+	site := testroot.New(t)
+	b := siteBench(t, site, assets.English)
+	s := newSource(b.Window, func(string, []string) {})
+	s.look(filepath.Dir(site.Bundle(testroot.BundleOptions{})))
+	b.show(s) // stops what ran before
+	b.settle("the bundle", func() bool { return s.own.searched && s.chosen != "" })
+}
