@@ -409,8 +409,20 @@ func TestRefuseToSign(t *testing.T) {
 	}
 	b.show(newSignOffOf(b.Window, "", slot.Paper, nil))
 	s = b.current.(*signOff)
-	b.settle("the refusal", func() bool { return s.problem != nil })
+	b.settle("the checklist", func() bool { return s.list != nil })
+	b.sees("odmowa podpisu")
+	b.everywhere("signoff-after-refusal")
+
+	// Nobody else goes on; whoever refused may sign anew.
+	b.pick("Ewa Zieleń (operator)")
+	b.confirm(s, keyFile(t, site, "ewa"))
+	b.tap("Podpisz")
+	b.settle("the refusal", func() bool { return s.failed != nil })
 	b.sees(string(fault.SignoffRefused))
+	b.pick("Anna Nowak (operator)")
+	b.confirm(s, key)
+	b.tap("Podpisz")
+	b.reach("signoff.done.paper", "version", "1.0.0")
 }
 
 // TestWrongKey: another person's key and a wrong passphrase are refused in the page, and the answers stay.
