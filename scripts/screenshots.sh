@@ -87,8 +87,8 @@ stick() {
 	sync
 }
 
-for lang in pl en; do
-	for THEME in light dark contrast; do
+for lang in ${LANGS:-pl en}; do
+	for THEME in ${THEMES:-light dark contrast}; do
 		SHOTS=$PWD/docs/images/$lang
 		[ $THEME = light ] || SHOTS=$SHOTS-$THEME
 		mkdir -p "$SHOTS"

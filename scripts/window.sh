@@ -96,7 +96,7 @@ focused() { [ "$(xdotool getwindowfocus)" = "$WIN" ]; }
 
 window_down() {
 	[ -n "$WIN" ] && xdotool windowquit "$WIN" 2>/dev/null || true
-	waits 30 gone || true
+	waits 4 gone || true # it is ended below where it asks whether to close
 	kill "$APP_PID" 2>/dev/null || true
 	wait "$APP_PID" 2>/dev/null || true
 	APP_PID="" WIN=""
